@@ -1,0 +1,1 @@
+"""The deployable parts: one folder each; they meet only over gRPC."""
