@@ -1,0 +1,108 @@
+"""How results look: text for people, JSON for scripts."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from atlas.client import Hit, Memory, SearchResult
+from atlas.errors import AtlasError
+
+console = Console(highlight=False, soft_wrap=False)
+_SIGNS = {"similarity": "similarity", "lexical": "words", "late_interaction": "late interaction", "cross_encoder": "cross-encoder"}
+
+
+def print_json(value: object) -> None:
+    """Prints a value of the client as one JSON document."""
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value, enc_hook=_plain), indent=2).decode() + "\n")
+
+
+def print_error(error: AtlasError | str) -> None:
+    """Prints why something failed, on standard error."""
+    text = error if isinstance(error, str) else error.message
+    sys.stderr.write(f"atlas: {text}\n")
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> None:
+    """Prints a table; columns named in `right` are numbers."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(str(cell)) for cell in row))
+    console.print(table)
+
+
+def print_search(result: SearchResult, *, explain: bool) -> None:
+    """Prints an answer: hits, what was degraded, and where the time went."""
+    for hit in result.hits:
+        _print_hit(hit, explain=explain)
+    if not result.hits:
+        console.print("No results.")
+    for degradation in result.degraded:
+        console.print(f"[yellow]degraded[/] {escape(degradation.stage)}: {escape(degradation.reason)} {escape(degradation.message)}")
+    for notice in result.notices:
+        console.print(f"[yellow]note[/] {escape(notice.message)} ({escape(notice.code)})")
+    stages = ", ".join(f"{stage.stage} {stage.total_ms:.1f}" for stage in result.stages)
+    console.print(
+        f"[dim]{result.candidate_count} candidates in {result.total_ms:.1f} ms ({stages}, unaccounted {result.unaccounted_ms:.1f})[/]"
+    )
+    console.print(f"[dim]search {escape(result.search_id)}; {escape(_written(result))}[/]")
+
+
+def memory_line(memory: Memory) -> str:
+    """Says where a memory comes from, in one line."""
+    parts = [
+        memory.source or memory.memory_id,
+        memory.title,
+        memory.speaker,
+        memory.event_time.date().isoformat() if memory.event_time else "",
+    ]
+    return "  ".join(part for part in parts if part)
+
+
+def _print_hit(hit: Hit, *, explain: bool) -> None:
+    relevance = f"{hit.relevance:.2f}" if hit.relevance is not None else "  - "
+    console.print(f"[bold]{hit.rank:>2}[/]  relevance [bold]{relevance}[/]  [cyan]{escape(memory_line(hit.memory))}[/]")
+    for line in hit.snippet.strip().splitlines():
+        console.print(f"      {escape(line)}")
+    signs = "  ".join(
+        f"{_SIGNS.get(item.kind, item.kind)} {item.value:.3f}{f' (#{item.rank})' if item.rank else ''}" for item in hit.evidence
+    )
+    salience = f"  salience {hit.salience:.3f}" if hit.salience is not None else ""
+    console.print(f"      [dim]{escape(signs)}{salience}[/]")
+    if explain and hit.explanation is not None:
+        why = hit.explanation
+        final = f"final {why.final_score:.3f} x {why.logits_per_unit:.2f} logits" if why.final_score is not None else "not reranked"
+        lexical = f", lexical strength {why.lexical_strength:.3f}" if why.lexical_strength is not None else ""
+        console.print(
+            f"      [dim]pool #{why.pool_rank} ({why.pool_score:.3f}{lexical}), fragmentation {why.query_fragmentation:.2f}; {final}"
+            f" + salience {why.salience_logits:.2f}[/]"
+        )
+    console.print()
+
+
+def _written(result: SearchResult) -> str:
+    write = result.salience_write
+    if write.error is not None:
+        return f"no evidence written: {write.error.message}"
+    if write.skipped_reason:
+        return f"no evidence written ({write.skipped_reason})"
+    return f"evidence written: {write.accepted_count} new, {write.duplicate_count} known, {write.rejected_count} refused"
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, AtlasError):
+        return {
+            "reason": value.reason,
+            "message": value.message,
+            "field": value.field,
+            "values": {k: str(v) for k, v in value.values.items()},
+        }
+    raise NotImplementedError(f"no JSON form for {type(value).__name__}")

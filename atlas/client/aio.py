@@ -1,0 +1,259 @@
+"""The client for asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+
+import grpc
+
+from atlas.channel import call, open_channel, open_stream
+from atlas.deadlines import Deadline
+from atlas.documents import Document, JsonValue
+from atlas.gateway.v1 import gateway_pb2 as pb
+from atlas.gateway.v1 import gateway_pb2_grpc as rpc
+from atlas.ranking import Kind
+from atlas.type.v1 import type_pb2
+
+from . import reading, results, writes
+from .writes import KINDS, MemoryInput, SalienceMode
+
+DEFAULT_SERVER = "127.0.0.1:50050"
+_SERVICE = pb.DESCRIPTOR.services_by_name["GatewayService"].full_name
+
+
+class AsyncAtlas:
+    """Talks to one gateway.
+
+    Every method raises a subclass of `atlas.errors.AtlasError` and takes at most `timeout_s`. Use it as an async context
+    manager, in one event loop.
+    """
+
+    def __init__(self, server: str = DEFAULT_SERVER, *, timeout_s: float = 30.0) -> None:
+        """Connects on the first call.
+
+        Args:
+            server: Address of the gateway, `HOST:PORT`.
+            timeout_s: Most seconds that a call may take, unless the call says otherwise.
+        """
+        self._timeout_s = timeout_s
+        self._channel = open_channel(server, service_names=[_SERVICE], retry=True)
+        self._stub = rpc.GatewayServiceStub(self._channel)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes the connection."""
+        await self._channel.close()
+
+    async def search(
+        self,
+        query: str,
+        *,
+        collections: Sequence[str] = (),
+        domain: str = "",
+        where: Mapping[str, JsonValue] | None = None,
+        content_kinds: Sequence[Kind] = (),
+        since: datetime | None = None,
+        until: datetime | None = None,
+        candidate_count: int | None = None,
+        result_count: int | None = None,
+        min_relevance: float | None = None,
+        salience_mode: SalienceMode = SalienceMode.READ_WRITE,
+        group_by_source: bool = False,
+        explain: bool = False,
+        require_complete: bool = False,
+        request_id: str = "",
+        timeout_s: float | None = None,
+    ) -> results.SearchResult:
+        """Answers a query with the best memories.
+
+        Args:
+            query: What to look for.
+            collections: Where to look; empty means all that "search all" includes.
+            domain: Domain to look in; empty means all.
+            where: Field to the value, or to the list of values, that it must have, such as `{"metadata.team": "core"}`.
+            content_kinds: Kinds of content to find; empty means all.
+            since: Earliest event time, inclusive, with time zone.
+            until: Latest event time, exclusive, with time zone.
+            candidate_count: Candidates to rerank, 1 to 200; None means the server's default, 20.
+            result_count: Results to give; None means the server's default, 5.
+            min_relevance: Relevance that a hit must have, [0, 1]; None means no bound.
+            salience_mode: Whether salience is read and written.
+            group_by_source: At most one hit a source.
+            explain: Give the parts of each rank.
+            require_complete: Fail rather than answer without a part.
+            request_id: Your id, at most 128 bytes; becomes the search id, so that a repeated call counts once.
+            timeout_s: Most seconds for this call.
+        """
+        request = pb.SearchRequest(
+            query=type_pb2.Input(text=query),
+            collections=collections,
+            domain=domain,
+            filter=writes.equals(where or {}),
+            content_kinds=[KINDS[kind] for kind in content_kinds],
+            event_time=_time_range(since, until),
+            candidate_count=candidate_count,
+            result_count=result_count,
+            min_relevance=min_relevance,
+            salience_mode=salience_mode.value,
+            group_by_source=group_by_source,
+            explain=explain,
+            require_complete=require_complete,
+            request_id=request_id,
+        )
+        return reading.search_result(await call(self._stub.Search, request, deadline=self._deadline(timeout_s)))
+
+    async def remember(
+        self, *memories: MemoryInput | str, request_id: str = "", timeout_s: float | None = None
+    ) -> tuple[results.Remembered, ...]:
+        """Stores texts; they are findable when the call returns."""
+        items = [MemoryInput(item) if isinstance(item, str) else item for item in memories]
+        request = pb.RememberRequest(memories=[writes.new_memory(item) for item in items], request_id=request_id)
+        reply = await call(self._stub.Remember, request, deadline=self._deadline(timeout_s))
+        return tuple(reading.remembered(item) for item in reply.memories)
+
+    async def ingest(
+        self,
+        documents: Iterable[Document] | AsyncIterator[Document],
+        *,
+        collection: str = "",
+        in_search_all: bool = True,
+        timeout_s: float = 24 * 3600.0,
+    ) -> AsyncIterator[results.Acknowledgement]:
+        """Stores documents as they come and gives one acknowledgement each, in order.
+
+        A document that fails says so in its acknowledgement; the others go on. Sending everything again after an interruption is safe:
+        unchanged chunks cost no embedding. A document with empty text removes its source.
+        """
+        async with open_stream(self._stub.Ingest, deadline=Deadline.after(timeout_s)) as stream:
+            sending = asyncio.create_task(_send(stream, _ingest_requests(documents, collection, in_search_all)))
+            try:
+                async for reply in stream:
+                    yield reading.acknowledgement(reply)
+                await sending
+            finally:
+                sending.cancel()
+                # What went wrong with the documents themselves is the caller's to see, not the stream's end that follows from it.
+                if sending.done() and not sending.cancelled() and (fault := sending.exception()) is not None:
+                    raise fault
+
+    async def get(self, memory_id: str, *, timeout_s: float | None = None) -> results.Memory:
+        """Gives one memory by id."""
+        reply = await call(self._stub.GetMemory, pb.GetMemoryRequest(memory_id=memory_id), deadline=self._deadline(timeout_s))
+        return reading.memory(reply.memory)
+
+    async def list(
+        self,
+        *,
+        collection: str = "",
+        domain: str = "",
+        where: Mapping[str, JsonValue] | None = None,
+        page_size: int = 0,
+        page_token: str = "",
+        without_text: bool = False,
+        timeout_s: float | None = None,
+    ) -> results.Page[results.Memory]:
+        """Lists memories of a collection in a stable order that says nothing about worth."""
+        request = pb.ListMemoriesRequest(
+            collection=collection,
+            domain=domain,
+            filter=writes.equals(where or {}),
+            page_size=page_size,
+            page_token=page_token,
+            without_text=without_text,
+        )
+        reply = await call(self._stub.ListMemories, request, deadline=self._deadline(timeout_s))
+        return results.Page(tuple(reading.memory(item) for item in reply.memories), reply.next_page_token)
+
+    async def delete(
+        self,
+        *,
+        memory_ids: Sequence[str] = (),
+        source: str = "",
+        where: Mapping[str, JsonValue] | None = None,
+        collection: str = "",
+        timeout_s: float | None = None,
+    ) -> int:
+        """Deletes memories by ids, by source or by fields (exactly one of the three) and says how many were there."""
+        request = pb.DeleteMemoriesRequest(collection=collection)
+        if memory_ids:
+            request.ids.memory_ids.extend(memory_ids)
+        if source:
+            request.source = source
+        if where:
+            request.filter.CopyFrom(writes.equals(where))
+        return (await call(self._stub.DeleteMemories, request, deadline=self._deadline(timeout_s))).deleted_count
+
+    async def collections(self, *, timeout_s: float | None = None) -> tuple[results.Collection, ...]:
+        """Lists all collections by name."""
+        found: list[results.Collection] = []
+        token = ""
+        while True:
+            request = pb.ListCollectionsRequest(page_size=1_000, page_token=token)
+            reply = await call(self._stub.ListCollections, request, deadline=self._deadline(timeout_s))
+            found.extend(reading.collection(item) for item in reply.collections)
+            token = reply.next_page_token
+            if not token:
+                return tuple(found)
+
+    async def delete_collection(self, name: str, *, confirm_name: str, timeout_s: float | None = None) -> int:
+        """Deletes a collection, named twice, and says how many memories went with it. There is no way back."""
+        request = pb.DeleteCollectionRequest(name=name, confirm_name=confirm_name)
+        return (await call(self._stub.DeleteCollection, request, deadline=self._deadline(timeout_s))).memory_count
+
+    async def server_info(self, *, timeout_s: float | None = None) -> results.ServerInfo:
+        """Says what serves and what is away."""
+        return reading.server_info(await call(self._stub.GetServerInfo, pb.GetServerInfoRequest(), deadline=self._deadline(timeout_s)))
+
+    def _deadline(self, timeout_s: float | None) -> Deadline:
+        return Deadline.after(self._timeout_s if timeout_s is None else timeout_s)
+
+
+async def _send(stream: grpc.aio.StreamStreamCall[pb.IngestRequest, pb.IngestResponse], requests: AsyncIterator[pb.IngestRequest]) -> None:
+    finished = False
+    try:
+        async for request in requests:
+            if stream.done():
+                break
+            await stream.write(request)
+        if not stream.done():
+            await stream.done_writing()
+        finished = True
+    except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+        # The stream ended; its reader learns why.
+        finished = True
+    finally:
+        if not finished:
+            stream.cancel()
+
+
+def _time_range(since: datetime | None, until: datetime | None) -> pb.TimeRange | None:
+    return pb.TimeRange(begin=writes.timestamp(since), end=writes.timestamp(until)) if since or until else None
+
+
+async def _ingest_requests(
+    documents: Iterable[Document] | AsyncIterator[Document], collection: str, in_search_all: bool
+) -> AsyncIterator[pb.IngestRequest]:
+    numbers = itertools.count()
+    async for document in _each(documents):
+        yield pb.IngestRequest(
+            sequence=next(numbers), collection=collection, in_search_all=in_search_all, document=writes.ingest_document(document)
+        )
+
+
+async def _each(documents: Iterable[Document] | AsyncIterator[Document]) -> AsyncIterator[Document]:
+    if isinstance(documents, AsyncIterator):
+        async for document in documents:
+            yield document
+    else:
+        for document in documents:
+            yield document

@@ -1,0 +1,104 @@
+"""The client for callers without an event loop: the same methods, blocking."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from atlas.documents import Document, JsonValue
+
+from . import results
+from .aio import DEFAULT_SERVER, AsyncAtlas
+from .writes import MemoryInput
+
+Result = TypeVar("Result")
+
+
+class Atlas:
+    """Talks to one gateway; see `AsyncAtlas` for the arguments of each method. Safe to use from several threads."""
+
+    def __init__(self, server: str = DEFAULT_SERVER, *, timeout_s: float = 30.0) -> None:
+        """Starts the thread that talks; connects on the first call."""
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="atlas-client", daemon=True)
+        self._thread.start()
+        self._client = self._run(_opened(server, timeout_s))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connection and ends the thread."""
+        self._run(self._client.close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def search(self, query: str, **options: Any) -> results.SearchResult:
+        """Answers a query with the best memories; options are those of `AsyncAtlas.search`."""
+        return self._run(self._client.search(query, **options))
+
+    def remember(
+        self, *memories: MemoryInput | str, request_id: str = "", timeout_s: float | None = None
+    ) -> tuple[results.Remembered, ...]:
+        """Stores texts; they are findable when the call returns."""
+        return self._run(self._client.remember(*memories, request_id=request_id, timeout_s=timeout_s))
+
+    def ingest(
+        self, documents: Iterable[Document], *, collection: str = "", in_search_all: bool = True
+    ) -> Iterator[results.Acknowledgement]:
+        """Stores documents and gives one acknowledgement each, in order."""
+        replies = self._client.ingest(documents, collection=collection, in_search_all=in_search_all)
+        while (reply := self._run(_next(replies))) is not None:
+            yield reply
+
+    def get(self, memory_id: str, *, timeout_s: float | None = None) -> results.Memory:
+        """Gives one memory by id."""
+        return self._run(self._client.get(memory_id, timeout_s=timeout_s))
+
+    def list(self, **options: Any) -> results.Page[results.Memory]:
+        """Lists memories of a collection; options are those of `AsyncAtlas.list`."""
+        return self._run(self._client.list(**options))
+
+    def delete(
+        self,
+        *,
+        memory_ids: Sequence[str] = (),
+        source: str = "",
+        where: Mapping[str, JsonValue] | None = None,
+        collection: str = "",
+        timeout_s: float | None = None,
+    ) -> int:
+        """Deletes memories by ids, by source or by fields and says how many were there."""
+        deleting = self._client.delete(memory_ids=memory_ids, source=source, where=where, collection=collection, timeout_s=timeout_s)
+        return self._run(deleting)
+
+    def collections(self, *, timeout_s: float | None = None) -> tuple[results.Collection, ...]:
+        """Lists all collections by name."""
+        return self._run(self._client.collections(timeout_s=timeout_s))
+
+    def delete_collection(self, name: str, *, confirm_name: str, timeout_s: float | None = None) -> int:
+        """Deletes a collection, named twice, and says how many memories went with it."""
+        return self._run(self._client.delete_collection(name, confirm_name=confirm_name, timeout_s=timeout_s))
+
+    def server_info(self, *, timeout_s: float | None = None) -> results.ServerInfo:
+        """Says what serves and what is away."""
+        return self._run(self._client.server_info(timeout_s=timeout_s))
+
+    def _run(self, work: Coroutine[Any, Any, Result]) -> Result:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+
+async def _opened(server: str, timeout_s: float) -> AsyncAtlas:
+    # A channel belongs to the loop that it was made in.
+    return AsyncAtlas(server, timeout_s=timeout_s)
+
+
+async def _next(replies: AsyncIterator[results.Acknowledgement]) -> results.Acknowledgement | None:
+    return await anext(replies, None)

@@ -1,0 +1,122 @@
+"""What the client takes: values and how they become messages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import Enum
+
+from google.protobuf.struct_pb2 import Struct
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from atlas.documents import Document, JsonValue
+from atlas.gateway.v1 import gateway_pb2 as pb
+from atlas.ranking import Kind
+from atlas.type.v1 import type_pb2
+
+KINDS = {
+    Kind.TEXT: type_pb2.CONTENT_KIND_TEXT,
+    Kind.MESSAGE: type_pb2.CONTENT_KIND_MESSAGE,
+    Kind.CODE: type_pb2.CONTENT_KIND_CODE,
+    Kind.IMAGE: type_pb2.CONTENT_KIND_IMAGE,
+}
+
+
+class SalienceMode(Enum):
+    """Whether a search reads and writes salience."""
+
+    OFF = type_pb2.SALIENCE_MODE_OFF
+    READ = type_pb2.SALIENCE_MODE_READ
+    READ_WRITE = type_pb2.SALIENCE_MODE_READ_WRITE
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryInput:
+    """A text to remember."""
+
+    text: str
+    memory_id: str | None = None
+    """Id of the memory to edit; None for a new one."""
+    collection: str = ""
+    """Empty means `default`."""
+    domain: str = ""
+    speaker: str = ""
+    title: str = ""
+    source: str = ""
+    content_kind: Kind | None = None
+    """None means MESSAGE if there is a speaker, else TEXT."""
+    event_time: datetime | None = None
+    """With time zone."""
+    metadata: Mapping[str, JsonValue] = field(default_factory=dict)
+
+
+def timestamp(time: datetime | None) -> Timestamp | None:
+    """Makes a message of a time; a time without zone is refused."""
+    if time is None:
+        return None
+    if time.tzinfo is None:
+        raise ValueError(f"time {time.isoformat()} has no time zone")
+    message = Timestamp()
+    message.FromDatetime(time.astimezone(UTC))
+    return message
+
+
+def struct(metadata: Mapping[str, JsonValue]) -> Struct | None:
+    """Makes a message of metadata; None if there is none."""
+    if not metadata:
+        return None
+    message = Struct()
+    message.update(dict(metadata))
+    return message
+
+
+def new_memory(item: MemoryInput) -> pb.NewMemory:
+    """Makes the message of a text to remember."""
+    return pb.NewMemory(
+        text=item.text,
+        memory_id=item.memory_id,
+        collection=item.collection,
+        domain=item.domain,
+        speaker=item.speaker,
+        title=item.title,
+        source=item.source,
+        content_kind=KINDS[item.content_kind] if item.content_kind else type_pb2.CONTENT_KIND_UNSPECIFIED,
+        event_time=timestamp(item.event_time),
+        metadata=struct(item.metadata),
+    )
+
+
+def ingest_document(document: Document) -> pb.IngestDocument:
+    """Makes the message of a document."""
+    return pb.IngestDocument(
+        source=document.source,
+        text=document.text,
+        title=document.title,
+        content_kind=KINDS[document.content_kind],
+        language=document.language,
+        domain=document.domain,
+        event_time=timestamp(document.event_time),
+        metadata=struct(document.metadata),
+        speaker=document.speaker,
+        document_id=document.document_id,
+    )
+
+
+def equals(conditions: Mapping[str, JsonValue]) -> type_pb2.Filter | None:
+    """Makes a filter that holds where every field has its value, or one of its values if it is a list."""
+    filters = [type_pb2.Filter(condition=_condition(name, value)) for name, value in conditions.items()]
+    return type_pb2.Filter(all_of=type_pb2.Filter.List(filters=filters)) if filters else None
+
+
+def _condition(name: str, value: JsonValue) -> type_pb2.Condition:
+    condition = type_pb2.Condition(field=name)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        getattr(condition, "in").extend(list(value))
+    elif isinstance(value, bool):
+        condition.equals.bool_value = value
+    elif isinstance(value, int | float):
+        condition.equals.number_value = value
+    else:
+        condition.equals.string_value = str(value)
+    return condition
