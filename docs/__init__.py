@@ -1,0 +1,1 @@
+"""The papers of the house, and the command that generates those which follow from the code."""
