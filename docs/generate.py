@@ -1,7 +1,7 @@
 """Generates docs/configuration.md, docs/api.md and .env.example from the settings and the protos.
 
-    python -m docs.generate            writes them
-    python -m docs.generate --check    fails if they are not what it would write
+python -m docs.generate            writes them
+python -m docs.generate --check    fails if they are not what it would write
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from pathlib import Path
 
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
-from atlas.settings import AtlasSettings, env_example, markdown_rows
+from atlas.settings import AtlasSettings
+from atlas.settings_page import MARKDOWN_HEAD, env_example, markdown_rows
 from gateway.settings import GatewaySettings
 from services.embedder.settings import EmbedderSettings
 from services.memory.settings import MemorySettings
@@ -42,7 +43,7 @@ def configuration() -> str:
         " parts that it starts.",
     ]
     for part, settings in PARTS.items():
-        lines += ["", f"## {part}", "", "| variable | default | unit, range | meaning |", "| --- | --- | --- | --- |", *markdown_rows(settings)]
+        lines += ["", f"## {part}", "", *MARKDOWN_HEAD, *markdown_rows(settings)]
     return "\n".join(lines) + "\n"
 
 
@@ -59,7 +60,8 @@ def api() -> str:
     lines = [
         "# API",
         "",
-        f"{GENERATED} The protos in `protos/` are the contract; this page shows their comments. `gateway` is what callers use; the other parts are called by it.",
+        f"{GENERATED} The protos in `protos/` are the contract; this page shows their comments. `gateway` is what callers use; it calls the"
+        " other parts.",
     ]
     files = sorted(_descriptors().file, key=lambda file: (not file.package.startswith("atlas.gateway"), file.package, file.name))
     for file in files:
@@ -87,7 +89,9 @@ def _file(file: FileDescriptorProto) -> Iterator[str]:
             yield from ("", f"**{method.name}**(`{request}`) → `{reply}`", "", _text(comments.get((6, index, 2, number), "")))
     for index, enum in enumerate(file.enum_type):
         yield from ("", f"### enum {enum.name}", "", _text(comments.get((5, index), "")), "", "| value | meaning |", "| --- | --- |")
-        yield from (f"| `{value.name}` = {value.number} | {_cell(comments.get((5, index, 2, n), ''))} |" for n, value in enumerate(enum.value))
+        yield from (
+            f"| `{value.name}` = {value.number} | {_cell(comments.get((5, index, 2, n), ''))} |" for n, value in enumerate(enum.value)
+        )
     for index, message in enumerate(file.message_type):
         yield from ("", f"### {message.name}", "", _text(comments.get((4, index), "")))
         if message.field:
@@ -116,7 +120,11 @@ def _cell(comment: str) -> str:
 
 def papers() -> dict[Path, str]:
     """Gives each generated paper with its text."""
-    return {ROOT / "docs/configuration.md": configuration(), ROOT / "docs/api.md": api(), ROOT / ".env.example": environment_example()}
+    return {
+        ROOT / "docs/configuration.md": configuration(),
+        ROOT / "docs/api.md": api(),
+        ROOT / ".env.example": environment_example(),
+    }
 
 
 def main() -> int:

@@ -63,11 +63,10 @@ def test_no_secret_is_written_into_the_compose_file(compose: dict[str, Any]) -> 
 
 
 def test_every_variable_of_the_compose_file_is_a_setting(compose: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    from gateway.settings import GatewaySettings
     from services.embedder.settings import EmbedderSettings
     from services.memory.settings import MemorySettings
     from services.reranker.settings import RerankerSettings
-
-    from gateway.settings import GatewaySettings
 
     classes = {"gateway": GatewaySettings, "embedder": EmbedderSettings, "reranker": RerankerSettings, "memory": MemorySettings}
     for name, settings in classes.items():

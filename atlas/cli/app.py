@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from typing import NoReturn
+import functools
+from collections.abc import Callable
+from typing import Any
 
-import click
 import typer
 
 from atlas.errors import AtlasError
@@ -36,7 +36,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-for panel, verbs in {
+_PANELS: dict[str, dict[str, Callable[..., int]]] = {
     "Services": {"up": up, "down": down, "status": status, "doctor": doctor, "next-steps": next_steps},
     "Memories": {
         "ingest": ingest,
@@ -48,27 +48,32 @@ for panel, verbs in {
         "collections": collections,
     },
     "Proof": {"eval": evaluate},
-}.items():
+}
+
+
+def _exiting(verb: Callable[..., int]) -> Callable[..., None]:
+    """Turns what a verb returns, or raises, into an exit status and one line."""
+
+    @functools.wraps(verb)
+    def run(**options: Any) -> None:
+        try:
+            status = verb(**options)
+        except AtlasError as error:
+            print_error(error)
+            raise typer.Exit(ExitStatus.FAILED) from error
+        except KeyboardInterrupt as error:
+            print_error("interrupted")
+            raise typer.Exit(ExitStatus.INTERRUPTED) from error
+        raise typer.Exit(status)
+
+    return run
+
+
+for panel, verbs in _PANELS.items():
     for name, verb in verbs.items():
-        app.command(name, rich_help_panel=panel)(verb)
+        app.command(name, rich_help_panel=panel)(_exiting(verb))
 
 
-def main() -> NoReturn:
+def main() -> None:
     """Runs the command line and exits."""
-    try:
-        status = app(standalone_mode=False)
-    except click.exceptions.Exit as error:
-        sys.exit(error.exit_code)
-    except click.Abort:
-        print_error("interrupted")
-        sys.exit(ExitStatus.INTERRUPTED)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(ExitStatus.USAGE)
-    except AtlasError as error:
-        print_error(error)
-        sys.exit(ExitStatus.FAILED)
-    except KeyboardInterrupt:
-        print_error("interrupted")
-        sys.exit(ExitStatus.INTERRUPTED)
-    sys.exit(status if isinstance(status, int) else ExitStatus.OK)
+    app()

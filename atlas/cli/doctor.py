@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from atlas.encoder import MINILM, check_files
+from atlas.encoder import MINILM
 from atlas.errors import AtlasError, StartupError
 
 from .options import DataOption, ExitStatus, JsonOption, PortBaseOption, connect
@@ -81,7 +81,7 @@ def _package(name: str) -> Finding:
 
 def _model() -> Finding:
     try:
-        check_files(MINILM)
+        MINILM.locate()
     except (StartupError, AtlasError) as error:
         return Finding("model", False, str(error), "make install")
     return Finding("model", True, f"{MINILM.model_id}, sha256 as recorded")

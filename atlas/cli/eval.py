@@ -98,7 +98,7 @@ async def _evaluate(
     quiet: bool,
 ) -> tuple[Evaluation, dict[str, list[str]]]:
     if not judged:
-        raise InvalidInputError(f"{labelled.folder} has no query with a relevant document", field="SET")
+        raise InvalidInputError(f"{labelled.name} has no query with a relevant document", field="SET")
     collection = collection_name(labelled)
     async with connect(server, QUERY_TIMEOUT_S) as client:
         await _ingest(client, labelled, collection, quiet=quiet)

@@ -182,6 +182,6 @@ def _report(tally: Tally, *, as_json: bool) -> None:
     for reply in tally.failed:
         print_error(f"failed {reply.source}: {reply.error.message if reply.error else ''}")
     console.print(
-        f"{tally.documents} documents: {tally.new} chunks new, {tally.changed} changed, {tally.unchanged} unchanged, {tally.removed} removed;"
-        f" {tally.embedded_tokens} tokens embedded; {len(tally.skipped)} skipped, {len(tally.failed)} failed"
+        f"{tally.documents} documents: {tally.new} chunks new, {tally.changed} changed, {tally.unchanged} unchanged,"
+        f" {tally.removed} removed; {tally.embedded_tokens} tokens embedded; {len(tally.skipped)} skipped, {len(tally.failed)} failed"
     )

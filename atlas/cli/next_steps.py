@@ -20,11 +20,13 @@ def next_steps(server: ServerOption = DEFAULT_SERVER) -> int:
         f"{atlas} down",
     ):
         console.print(f"  {line}", markup=False, soft_wrap=True)
+    search = '{"query":{"text":"how do I change the port?"}}'
+    text = '{"memories":[{"text":"The staging database moved to port 5433."}]}'
     console.print("[bold]The same over gRPC:[/]")
     for line in (
         f"grpcurl -plaintext {server} list",
-        f"""grpcurl -plaintext -d '{{"query":{{"text":"how do I change the port?"}}}}' {server} atlas.gateway.v1.GatewayService/Search""",
-        f"""grpcurl -plaintext -d '{{"memories":[{{"text":"The staging database moved to port 5433."}}]}}' {server} atlas.gateway.v1.GatewayService/Remember""",
+        f"grpcurl -plaintext -d '{search}' {server} atlas.gateway.v1.GatewayService/Search",
+        f"grpcurl -plaintext -d '{text}' {server} atlas.gateway.v1.GatewayService/Remember",
     ):
         console.print(f"  {line}", markup=False, soft_wrap=True)
     return ExitStatus.OK

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from atlas.client import Hit, Memory, SearchResult
-from atlas.errors import AtlasError
+from atlas.errors import AtlasError, DependencyDownError
 
 console = Console(highlight=False, soft_wrap=False)
 _SIGNS = {"similarity": "similarity", "lexical": "words", "late_interaction": "late interaction", "cross_encoder": "cross-encoder"}
@@ -26,6 +26,8 @@ def print_json(value: object) -> None:
 def print_error(error: AtlasError | str) -> None:
     """Prints why something failed, on standard error."""
     text = error if isinstance(error, str) else error.message
+    if isinstance(error, DependencyDownError):
+        text += "\n  is it running? `atlas up` starts the services, `atlas status` shows them, --server names another gateway"
     sys.stderr.write(f"atlas: {text}\n")
 
 

@@ -16,7 +16,8 @@ from pathlib import Path
 import msgspec
 import psutil
 
-_TERMINATE_WAIT_S = 20.0
+# The gateway drains first, then the other parts together.
+_TERMINATE_WAIT_S = 160.0
 
 
 @dataclass(frozen=True, slots=True)

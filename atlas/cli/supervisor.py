@@ -9,18 +9,20 @@ import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from atlas.channel import open_channel, wait_until_serving
+from atlas.channel import open_channel
 from atlas.deadlines import Deadline
 from atlas.errors import DependencyDownError
+from atlas.health import wait_until_serving
 
 from .parts import HOST, PARTS, Layout, PartSpec
 from .state import ProcessRecord, RunState, end_processes, read_state, record_of, remove_state, supervising, write_state
 
 START_TIMEOUT_S = 120.0
 """Longest that a first start may take: loading models on a slow disk."""
-STOP_TIMEOUT_S = 30.0
-"""Longest that a part may drain before it is killed."""
+STOP_TIMEOUT_S = 75.0
+"""Longest that a part may drain before it is killed: more than its own grace, which covers the longest deadline."""
 _BACKOFF_S = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Waits before restarts in a row; the last one repeats."""
 _STEADY_S = 60.0
@@ -98,9 +100,9 @@ class Supervisor:
     async def _wait_first_start(self) -> None:
         serving = asyncio.ensure_future(asyncio.gather(*(wait_until_part_serves(self._layout, part, START_TIMEOUT_S) for part in PARTS)))
         exits = [asyncio.ensure_future(self._first_exit(part)) for part in PARTS]
-        ending = asyncio.ensure_future(self._ending.wait())
+        waiting: list[asyncio.Future[Any]] = [serving, asyncio.ensure_future(self._ending.wait()), *exits]
         try:
-            await asyncio.wait([serving, ending, *exits], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             for ended in exits:
                 if ended.done():
                     raise StartFailedError(ended.result())
@@ -109,9 +111,9 @@ class Supervisor:
         except DependencyDownError as error:
             raise StartFailedError(str(error)) from error
         finally:
-            for task in (serving, ending, *exits):
-                task.cancel()
-            await asyncio.gather(serving, ending, *exits, return_exceptions=True)
+            for future in waiting:
+                future.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
 
     async def _first_exit(self, part: PartSpec) -> str:
         status = await self._processes[part.name].wait()

@@ -45,7 +45,8 @@ def _use_running(layout: Layout, *, detach: bool) -> int:
     if state is None or state.port_base != layout.port_base or not detach:
         where = f" on port base {state.port_base}" if state else ""
         print_error(
-            f"services already run in {layout.data_dir}{where}; `atlas down --data {layout.data_dir}` stops them, or choose another --data and --port-base"
+            f"services already run in {layout.data_dir}{where}; `atlas down --data {layout.data_dir}` stops them,"
+            " or choose another --data and --port-base"
         )
         return ExitStatus.FAILED
     asyncio.run(_wait_all(layout))

@@ -20,7 +20,7 @@ from .results import (
     StageTime,
 )
 from .sync import Atlas
-from .writes import MemoryInput, SalienceMode
+from .writes import Durability, MemoryInput, SalienceMode
 
 __all__ = [
     "Acknowledgement",
@@ -28,6 +28,7 @@ __all__ = [
     "Atlas",
     "Collection",
     "Degradation",
+    "Durability",
     "Evidence",
     "Explanation",
     "Hit",

@@ -20,7 +20,7 @@ from atlas.ranking import Kind
 from atlas.type.v1 import type_pb2
 
 from . import reading, results, writes
-from .writes import KINDS, MemoryInput, SalienceMode
+from .writes import KINDS, Durability, MemoryInput, SalienceMode
 
 DEFAULT_SERVER = "127.0.0.1:50050"
 _SERVICE = pb.DESCRIPTOR.services_by_name["GatewayService"].full_name
@@ -113,11 +113,24 @@ class AsyncAtlas:
         return reading.search_result(await call(self._stub.Search, request, deadline=self._deadline(timeout_s)))
 
     async def remember(
-        self, *memories: MemoryInput | str, request_id: str = "", timeout_s: float | None = None
+        self,
+        *memories: MemoryInput | str,
+        request_id: str = "",
+        durability: Durability = Durability.POWER_LOSS,
+        timeout_s: float | None = None,
     ) -> tuple[results.Remembered, ...]:
-        """Stores texts; they are findable when the call returns."""
+        """Stores texts; they are findable when the call returns.
+
+        Args:
+            *memories: The texts, 1 to 100.
+            request_id: Your id of this request, at most 128 bytes; a replay gives the first answer.
+            durability: What the return must survive.
+            timeout_s: Most seconds for this call.
+        """
         items = [MemoryInput(item) if isinstance(item, str) else item for item in memories]
-        request = pb.RememberRequest(memories=[writes.new_memory(item) for item in items], request_id=request_id)
+        request = pb.RememberRequest(
+            memories=[writes.new_memory(item) for item in items], request_id=request_id, durability=durability.value
+        )
         reply = await call(self._stub.Remember, request, deadline=self._deadline(timeout_s))
         return tuple(reading.remembered(item) for item in reply.memories)
 
@@ -189,8 +202,8 @@ class AsyncAtlas:
             request.ids.memory_ids.extend(memory_ids)
         if source:
             request.source = source
-        if where:
-            request.filter.CopyFrom(writes.equals(where))
+        if (condition := writes.equals(where or {})) is not None:
+            request.filter.CopyFrom(condition)
         return (await call(self._stub.DeleteMemories, request, deadline=self._deadline(timeout_s))).deleted_count
 
     async def collections(self, *, timeout_s: float | None = None) -> tuple[results.Collection, ...]:

@@ -44,11 +44,9 @@ class Atlas:
         """Answers a query with the best memories; options are those of `AsyncAtlas.search`."""
         return self._run(self._client.search(query, **options))
 
-    def remember(
-        self, *memories: MemoryInput | str, request_id: str = "", timeout_s: float | None = None
-    ) -> tuple[results.Remembered, ...]:
-        """Stores texts; they are findable when the call returns."""
-        return self._run(self._client.remember(*memories, request_id=request_id, timeout_s=timeout_s))
+    def remember(self, *memories: MemoryInput | str, **options: Any) -> tuple[results.Remembered, ...]:
+        """Stores texts; they are findable when the call returns. Options are those of `AsyncAtlas.remember`."""
+        return self._run(self._client.remember(*memories, **options))
 
     def ingest(
         self, documents: Iterable[Document], *, collection: str = "", in_search_all: bool = True

@@ -31,6 +31,15 @@ class SalienceMode(Enum):
     READ_WRITE = type_pb2.SALIENCE_MODE_READ_WRITE
 
 
+class Durability(Enum):
+    """What an acknowledged write survives."""
+
+    PROCESS_CRASH = type_pb2.DURABILITY_PROCESS_CRASH
+    """The end of a process at any point (`kill -9`)."""
+    POWER_LOSS = type_pb2.DURABILITY_POWER_LOSS
+    """The loss of power: it is on disk."""
+
+
 @dataclass(frozen=True, slots=True)
 class MemoryInput:
     """A text to remember."""

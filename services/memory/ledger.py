@@ -23,8 +23,9 @@ CREATE TABLE IF NOT EXISTS impression (
   PRIMARY KEY (tenant, search_id)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS impression_time ON impression (time_s);
 CREATE TABLE IF NOT EXISTS event (
-  event_id TEXT NOT NULL, tenant TEXT NOT NULL, search_id TEXT NOT NULL, memory_id TEXT NOT NULL, domain TEXT NOT NULL, principal TEXT NOT NULL,
-  kind INTEGER NOT NULL, raw_score REAL NOT NULL, score_kind INTEGER NOT NULL, relevance REAL NOT NULL, calibration_version TEXT NOT NULL,
+  event_id TEXT NOT NULL, tenant TEXT NOT NULL, search_id TEXT NOT NULL, memory_id TEXT NOT NULL,
+  domain TEXT NOT NULL, principal TEXT NOT NULL, kind INTEGER NOT NULL,
+  raw_score REAL NOT NULL, score_kind INTEGER NOT NULL, relevance REAL NOT NULL, calibration_version TEXT NOT NULL,
   rank_before_salience INTEGER NOT NULL, weight REAL NOT NULL, bucket INTEGER NOT NULL, time_s REAL NOT NULL,
   PRIMARY KEY (tenant, event_id)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS event_memory ON event (tenant, memory_id);

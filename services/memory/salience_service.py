@@ -54,7 +54,8 @@ class SalienceService(rpc.SalienceServiceServicer):
         self._space.check()
         rule = self._rule
         recorded = await self._database.write(lambda connection: ledger.record(connection, impression, events, rule), durability=durability)
-        reply = pb.RecordEventsResponse(accepted_count=recorded.accepted, duplicate_count=recorded.duplicate, durability=durability.value)
+        reply = pb.RecordEventsResponse(accepted_count=recorded.accepted, duplicate_count=recorded.duplicate)
+        reply.durability = type_pb2.Durability.Name(durability)
         reply.rejected.extend(pb.RejectedEvent(memory_id=memory_id, reason=reason) for memory_id, reason in (*refused, *recorded.rejected))
         elapsed = time.monotonic() - begin
         reply.timing.compute.FromNanoseconds(int(elapsed * 1e9))

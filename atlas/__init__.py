@@ -1,0 +1,1 @@
+"""ATLAS, a self-hosted retrieval memory: what all of its parts share."""

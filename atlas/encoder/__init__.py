@@ -1,0 +1,8 @@
+"""The text encoder of the `cpu` profile: model records, tokenizer and OpenVINO graph."""
+
+from __future__ import annotations
+
+from .models import MINILM, Architecture, ModelRecord, Output
+from .tokenizer import Encoding, Tokenizer
+
+__all__ = ["MINILM", "Architecture", "Encoding", "ModelRecord", "Output", "Tokenizer"]

@@ -1,0 +1,1 @@
+"""Measurements of the running system, and the commands that fit its constants."""

@@ -1,0 +1,115 @@
+"""Runs the gateway."""
+
+from __future__ import annotations
+
+import time
+from contextlib import AsyncExitStack
+
+import grpc.aio
+
+from atlas.channel import open_channel
+from atlas.deadlines import Deadline
+from atlas.embedder.v1 import embedder_pb2
+from atlas.gateway.v1 import gateway_pb2, gateway_pb2_grpc
+from atlas.logs import configure_logs
+from atlas.memory.v1 import collection_pb2, memory_pb2, salience_pb2
+from atlas.metrics import new_registry
+from atlas.reranker.v1 import reranker_pb2
+from atlas.server import Registration, run, serving
+
+from .clients import CollectionClient, EmbedderClient, MemoryClient, RerankerClient, SalienceClient
+from .cutting import Cutter
+from .ingest import GroupLimits, Ingester
+from .memories import Scope
+from .models import Models
+from .remember import Rememberer
+from .search import SearchBudget, Searcher
+from .server_state import Addresses, ServerState
+from .service import GatewayService, Parts
+from .settings import GatewaySettings
+from .writes import Writer
+
+_EMBEDDER = [embedder_pb2.DESCRIPTOR.services_by_name["EmbedderService"].full_name]
+_RERANKER = [reranker_pb2.DESCRIPTOR.services_by_name["RerankerService"].full_name]
+_MEMORY = [
+    memory_pb2.DESCRIPTOR.services_by_name["MemoryService"].full_name,
+    collection_pb2.DESCRIPTOR.services_by_name["CollectionService"].full_name,
+    salience_pb2.DESCRIPTOR.services_by_name["SalienceService"].full_name,
+]
+
+
+async def main() -> None:
+    """Serves until SIGINT or SIGTERM."""
+    settings = GatewaySettings.load()
+    configure_logs(settings.log_level, settings.log_format)
+    async with AsyncExitStack() as stack:
+        parts = await open_parts(settings, stack)
+        service = GatewayService(parts, settings, monotonic=time.monotonic)
+        services = [
+            Registration.of(gateway_pb2.DESCRIPTOR, "GatewayService", gateway_pb2_grpc.add_GatewayServiceServicer_to_server, service)
+        ]
+
+        async def readiness() -> None:
+            # Memory is the one part that no search can do without; the others may come later, and go and come back.
+            await parts.state.check_memory(deadline=Deadline.after(settings.part_check_ms / 1_000))
+
+        async with serving(settings, services, readiness=readiness, registry=new_registry()) as server:
+            await server.until_signal()
+
+
+async def open_parts(settings: GatewaySettings, stack: AsyncExitStack) -> Parts:
+    """Opens the channels to the parts and builds what calls them; `stack` closes the channels."""
+
+    async def channel(address: str, service_names: list[str]) -> grpc.aio.Channel:
+        opened = open_channel(address, service_names=service_names, retry=True, max_message_bytes=settings.max_message_bytes)
+        return await stack.enter_async_context(opened)
+
+    embedder = EmbedderClient(await channel(settings.embedder_address, _EMBEDDER))
+    reranker = RerankerClient(await channel(settings.reranker_address, _RERANKER))
+    memory_channel = await channel(settings.memory_address, _MEMORY)
+    memory, collections = MemoryClient(memory_channel), CollectionClient(memory_channel)
+    models = Models(embedder, reranker)
+    cutter = Cutter(embedder)
+    writer = Writer(embedder, collections, batch_piece_count=settings.batch_piece_count)
+    return Parts(
+        searcher=Searcher(
+            embedder=embedder,
+            memory=memory,
+            reranker=reranker,
+            salience=SalienceClient(memory_channel),
+            models=models,
+            budget=SearchBudget(
+                embed_share=settings.embed_share,
+                answer_reserve_s=settings.answer_reserve_ms / 1_000,
+                record_cap_s=settings.record_cap_ms / 1_000,
+            ),
+        ),
+        rememberer=Rememberer(
+            memory=memory, models=models, cutter=cutter, writer=writer, interactive_text_count=settings.interactive_text_count
+        ),
+        ingester=Ingester(
+            memory=memory,
+            models=models,
+            cutter=cutter,
+            writer=writer,
+            limits=GroupLimits(
+                document_count=settings.group_document_count,
+                text_bytes=settings.group_bytes,
+                linger_s=settings.group_linger_ms / 1_000,
+                flight_count=settings.group_flight_count,
+            ),
+        ),
+        memory=memory,
+        collections=collections,
+        state=ServerState(
+            embedder=embedder,
+            reranker=reranker,
+            collections=collections,
+            addresses=Addresses(settings.embedder_address, settings.reranker_address, settings.memory_address),
+            scope=Scope(settings.tenant),
+        ),
+    )
+
+
+if __name__ == "__main__":
+    run(main)

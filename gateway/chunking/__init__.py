@@ -1,0 +1,7 @@
+"""Cuts a document into chunks that a model can read and whose ids stay when the text around them changes."""
+
+from __future__ import annotations
+
+from .cut import Chunk, cut
+
+__all__ = ["Chunk", "cut"]

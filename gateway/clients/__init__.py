@@ -1,0 +1,40 @@
+"""The parts as the gateway calls them: protobuf messages on the far side, values on the near one."""
+
+from .collections import Collection, CollectionClient, CollectionPage
+from .embedder import EmbedderClient, EmbedderModel, PassageVectors, QueryVector, TokenCount
+from .filters import Filter, Restriction
+from .memory import Candidate, MemoryClient, Searched, Stage, Write, Written
+from .questions import Image, Question
+from .replies import ServerTime
+from .reranker import Reranked, RerankerClient, RerankerModel, Score
+from .salience import Impression, Observation, Recorded, SalienceClient
+
+__all__ = [
+    "Candidate",
+    "Collection",
+    "CollectionClient",
+    "CollectionPage",
+    "EmbedderClient",
+    "EmbedderModel",
+    "Filter",
+    "Image",
+    "Impression",
+    "MemoryClient",
+    "Observation",
+    "PassageVectors",
+    "QueryVector",
+    "Question",
+    "Recorded",
+    "Reranked",
+    "RerankerClient",
+    "RerankerModel",
+    "Restriction",
+    "SalienceClient",
+    "Score",
+    "Searched",
+    "ServerTime",
+    "Stage",
+    "TokenCount",
+    "Write",
+    "Written",
+]

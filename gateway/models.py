@@ -1,0 +1,45 @@
+"""What the gateway knows of the models behind it: asked once, and again when a reply shows another one."""
+
+from __future__ import annotations
+
+from atlas.deadlines import Deadline
+
+from .clients import EmbedderClient, EmbedderModel, RerankerClient, RerankerModel
+
+
+class Models:
+    """The models as they last described themselves."""
+
+    def __init__(self, embedder: EmbedderClient, reranker: RerankerClient) -> None:
+        """Knows nothing yet."""
+        self._embedder_client = embedder
+        self._reranker_client = reranker
+        self._embedder: EmbedderModel | None = None
+        self._reranker: RerankerModel | None = None
+
+    async def embedder(self, *, deadline: Deadline, fingerprint: str = "") -> EmbedderModel:
+        """Returns the embedder's model, asking if it is unknown or its space is not that of `fingerprint`."""
+        model = self._embedder
+        if model is None or (fingerprint and model.fingerprint != fingerprint):
+            model = self._embedder = await self._embedder_client.model(deadline=deadline)
+        return model
+
+    async def reranker(self, *, deadline: Deadline, calibration_version: str) -> RerankerModel:
+        """Returns the reranker's model, asking if it is unknown or has another calibration."""
+        model = self._reranker
+        if model is None or model.calibration_version != calibration_version:
+            model = self._reranker = await self._reranker_client.model(deadline=deadline)
+        return model
+
+    @property
+    def max_candidate_count(self) -> int | None:
+        """Candidates that the reranker takes in one call; None while unknown."""
+        return None if self._reranker is None else self._reranker.max_input_count or None
+
+    def forget_embedder(self) -> None:
+        """Forgets the embedder's model: another one may come back."""
+        self._embedder = None
+
+    def forget_reranker(self) -> None:
+        """Forgets the reranker's model: another one may come back."""
+        self._reranker = None

@@ -1,0 +1,277 @@
+"""Remembers texts: stored, embedded and findable when the call returns."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+
+from atlas.errors import InvalidInputError, NotFoundError
+from atlas.identity import memory_id, remembered_id
+from atlas.ranking import Kind
+
+from .changes import Difference, differences
+from .chunking import Chunk
+from .clients import EmbedderModel, MemoryClient
+from .clients.memory import MAX_IDS
+from .cutting import Cutter, Uncut
+from .memories import Durability, JsonValue, Memory, Place, Scope
+from .models import Models
+from .steps import Steps
+from .writes import Writer, write_of
+
+# The memory that is edited has to exist still; a fixed word, so that a repeated request stays the same request.
+_MUST_EXIST = "*"
+
+
+class RememberOutcome(IntEnum):
+    """What happened to a remembered text; numbered as on the wire."""
+
+    NEW = 1
+    CHANGED = 2
+    KNOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class NewMemory:
+    """A text to remember; checked."""
+
+    text: str
+    """The text, not blank."""
+    collection: str
+    """Collection, created if it is not there."""
+    collection_named: bool = False
+    """Whether the caller named the collection; an edit without one stays where it is."""
+    memory_id: str | None = None
+    """Memory to edit."""
+    domain: str = ""
+    """Caller's partition of the collection."""
+    speaker: str = ""
+    """Who said it."""
+    title: str = ""
+    """Title of the document."""
+    source: str = ""
+    """URI of where it came from."""
+    kind: Kind | None = None
+    """What it is; None means MESSAGE if there is a speaker, else TEXT."""
+    event_time: datetime | None = None
+    """When it happened."""
+    metadata: Mapping[str, JsonValue] | None = None
+    """The caller's own fields; None if none were given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What became of a text."""
+
+    memory_ids: tuple[str, ...]
+    """Its memories: one, or one a chunk."""
+    outcome: RememberOutcome
+    """What happened."""
+    collection: str
+    """Collection it is in."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Drafts:
+    """All memories of a request."""
+
+    of_each: Sequence[Sequence[Memory]]
+    """Those of each text, in the order of the request."""
+    edited_ids: frozenset[str]
+    """Those that must exist already."""
+
+    @property
+    def every(self) -> list[Memory]:
+        """Each memory once."""
+        return list({memory.memory_id: memory for drafts in self.of_each for memory in drafts}.values())
+
+
+class Rememberer:
+    """Remembers texts."""
+
+    def __init__(self, *, memory: MemoryClient, models: Models, cutter: Cutter, writer: Writer, interactive_text_count: int) -> None:
+        """Embeds up to `interactive_text_count` texts ahead of bulk work, more along with it."""
+        self._memory = memory
+        self._models = models
+        self._cutter = cutter
+        self._writer = writer
+        self._interactive_text_count = interactive_text_count
+
+    async def remember(
+        self, texts: Sequence[NewMemory], scope: Scope, steps: Steps, *, request_id: str, durability: Durability
+    ) -> list[Remembered]:
+        """Stores texts, all or nothing, and says what became of each, in their order.
+
+        Raises:
+            NotFoundError: A memory to edit does not exist.
+            InvalidInputError: An edited text is too long for one memory, or two texts are one memory with different fields.
+            SchemaMismatchError: A collection holds vectors of another model.
+        """
+        model = await steps.run(lambda deadline: self._models.embedder(deadline=deadline))
+        drafts = await self._drafts(texts, scope, model, steps)
+        every = drafts.every
+        stored = await steps.run(lambda deadline: self._memory.known(scope, [memory.memory_id for memory in every], deadline=deadline))
+        found = differences(every, stored)
+        outcomes = await self._store(found, drafts.edited_ids, scope, model, steps, request_id, durability)
+        return [_remembered(memories, outcomes) for memories in drafts.of_each]
+
+    async def _drafts(self, texts: Sequence[NewMemory], scope: Scope, model: EmbedderModel, steps: Steps) -> _Drafts:
+        texts = await self._completed(texts, scope, steps)
+        uncut = [Uncut(new.text, new.title, new.speaker, _kind(new), whole=True) for new in texts]
+        of_each = [
+            _memories(new, chunks, scope.tenant, f"memories[{index}]")
+            for index, (new, chunks) in enumerate(zip(texts, await self._cutter.cut(uncut, model, steps), strict=True))
+        ]
+        _check_same(of_each)
+        return _Drafts(of_each, frozenset(new.memory_id for new in texts if new.memory_id is not None))
+
+    async def _completed(self, texts: Sequence[NewMemory], scope: Scope, steps: Steps) -> list[NewMemory]:
+        """Fills in what an edit leaves as it is."""
+        ids = list(dict.fromkeys(new.memory_id for new in texts if new.memory_id is not None))
+        if not ids:
+            return list(texts)
+        stored = await steps.run(lambda deadline: self._memory.known(scope, ids, deadline=deadline))
+        return [_completed(new, stored, f"memories[{index}]") for index, new in enumerate(texts)]
+
+    async def _store(
+        self,
+        found: Sequence[tuple[Memory, Difference]],
+        edited_ids: frozenset[str],
+        scope: Scope,
+        model: EmbedderModel,
+        steps: Steps,
+        request_id: str,
+        durability: Durability,
+    ) -> dict[str, RememberOutcome]:
+        outcomes = {memory.memory_id: RememberOutcome.KNOWN for memory, _ in found}
+        # With a request id everything goes to memory, which knows whether it was asked before.
+        due = [memory for memory, difference in found if request_id or difference is not Difference.NONE]
+        if not due:
+            return outcomes
+        _check_count(len(due))
+        for collection in dict.fromkeys(memory.collection for memory, difference in found if difference is Difference.NEW):
+            await self._writer.ensure_collection(scope, collection, model, steps)
+        to_embed = [memory for memory, difference in found if difference in (Difference.NEW, Difference.CONTENT)]
+        embedded = await self._writer.embed(to_embed, model, steps, bulk=len(to_embed) > self._interactive_text_count)
+        writes = [
+            write_of(memory, embedded.get(memory.memory_id), if_match=_MUST_EXIST if memory.memory_id in edited_ids else "")
+            for memory in due
+        ]
+        written = await steps.run(
+            lambda deadline: self._memory.upsert(scope, writes, durability=durability, request_id=request_id, deadline=deadline)
+        )
+        outcomes.update((memory.memory_id, RememberOutcome(outcome)) for memory, outcome in zip(due, written.outcomes, strict=True))
+        return outcomes
+
+
+def _completed(new: NewMemory, stored: Mapping[str, Memory], path: str) -> NewMemory:
+    if new.memory_id is None:
+        return new
+    old = stored.get(new.memory_id)
+    if old is None:
+        raise NotFoundError(f"{path}.memory_id {new.memory_id} does not exist", field=f"{path}.memory_id", memory_id=new.memory_id)
+    return NewMemory(
+        text=new.text,
+        collection=new.collection if new.collection_named else old.collection,
+        collection_named=True,
+        memory_id=new.memory_id,
+        domain=new.domain or old.domain,
+        speaker=new.speaker or old.speaker,
+        title=new.title or old.title,
+        source=new.source or old.source,
+        kind=new.kind or old.kind,
+        event_time=new.event_time or old.event_time,
+        metadata=old.metadata if new.metadata is None else new.metadata,
+    )
+
+
+def _memories(new: NewMemory, chunks: Sequence[Chunk], tenant: str, path: str) -> list[Memory]:
+    if new.memory_id is not None:
+        if len(chunks) > 1:
+            pieces = sum(chunk.piece_count for chunk in chunks)
+            raise InvalidInputError(
+                f"{path}.text holds about {pieces} word pieces, too many for the one memory that is edited; it would become {len(chunks)}",
+                field=f"{path}.text",
+                piece_count=pieces,
+                chunk_count=len(chunks),
+            )
+        return [_memory(new, new.memory_id, new.text.strip(), None)]
+    if not chunks:
+        raise InvalidInputError(f"{path}.text holds nothing that the encoder reads", field=f"{path}.text")
+    if len(chunks) == 1:
+        return [_memory(new, _whole_id(new, chunks[0].text, tenant), chunks[0].text, None)]
+    return _cut_memories(new, chunks, tenant)
+
+
+def _cut_memories(new: NewMemory, chunks: Sequence[Chunk], tenant: str) -> list[Memory]:
+    document_id = _whole_id(new, new.text.strip(), tenant)
+    seen: Counter[str] = Counter()
+    memories: list[Memory] = []
+    for chunk in chunks:
+        # The whole text stands for the source that it does not have.
+        chunk_id = memory_id(tenant, new.collection, new.source or document_id, chunk.text, seen[chunk.text])
+        seen[chunk.text] += 1
+        place = Place(document_id=document_id, ordinal=chunk.ordinal, begin=chunk.begin, end=chunk.end)
+        memories.append(_memory(new, chunk_id, chunk.text, place))
+    return memories
+
+
+def _whole_id(new: NewMemory, text: str, tenant: str) -> str:
+    # What is said is identified by who said it and when, also where its source is known: a chat holds many an "ok".
+    if new.source and not new.speaker and new.event_time is None:
+        return memory_id(tenant, new.collection, new.source, text, 0)
+    said_in = f"{new.source}\n{text}" if new.source else text
+    return remembered_id(tenant, new.collection, said_in, new.speaker, new.event_time)
+
+
+def _memory(new: NewMemory, new_id: str, text: str, place: Place | None) -> Memory:
+    return Memory(
+        memory_id=new_id,
+        collection=new.collection,
+        text=text,
+        domain=new.domain,
+        title=new.title,
+        speaker=new.speaker,
+        source=new.source,
+        place=place,
+        kind=_kind(new),
+        event_time=new.event_time,
+        metadata=new.metadata or {},
+    )
+
+
+def _kind(new: NewMemory) -> Kind:
+    return new.kind or (Kind.MESSAGE if new.speaker else Kind.TEXT)
+
+
+def _check_same(of_each: Sequence[Sequence[Memory]]) -> None:
+    first: dict[str, tuple[int, Memory]] = {}
+    for index, memories in enumerate(of_each):
+        for memory in memories:
+            known_index, known = first.setdefault(memory.memory_id, (index, memory))
+            if known != memory:
+                raise InvalidInputError(
+                    f"memories[{index}] and memories[{known_index}] are the same memory {memory.memory_id} with different fields",
+                    field=f"memories[{index}]",
+                    memory_id=memory.memory_id,
+                )
+
+
+def _check_count(count: int) -> None:
+    if count > MAX_IDS:
+        raise InvalidInputError(
+            f"memories make {count} chunks; at most {MAX_IDS} are stored at once: use Ingest",
+            field="memories",
+            count=count,
+            max_count=MAX_IDS,
+        )
+
+
+def _remembered(memories: Sequence[Memory], outcomes: Mapping[str, RememberOutcome]) -> Remembered:
+    ids = tuple(memory.memory_id for memory in memories)
+    different = {outcomes[memory_id] for memory_id in ids}
+    outcome = different.pop() if len(different) == 1 else RememberOutcome.CHANGED
+    return Remembered(memory_ids=ids, outcome=outcome, collection=memories[0].collection)

@@ -1,0 +1,145 @@
+"""Turns answers into the messages that callers get."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from atlas.gateway.v1 import gateway_pb2 as pb
+from atlas.status import to_status
+from atlas.type.v1 import type_pb2
+
+from .answers import Answer, Explanation, Hit, SalienceWrite
+from .clients import Collection
+from .ingest import Acknowledgement
+from .memories import Durability
+from .messages import duration_message, evidence_message, memory_message, time_message
+from .remember import Remembered
+from .server_state import Part
+from .timings import StageTime, Stopwatch
+
+
+def search_response(answer: Answer, watch: Stopwatch, *, logits_per_unit: float) -> pb.SearchResponse:
+    """Returns the reply of a search; the clock is read last, so that the reply accounts for its own making."""
+    response = pb.SearchResponse(
+        hits=[_hit(hit, logits_per_unit) for hit in answer.hits],
+        search_id=answer.search_id,
+        models=[
+            pb.ModelUse(
+                part=use.part,
+                model_id=use.model_id,
+                revision=use.revision,
+                fingerprint=use.fingerprint,
+                calibration_version=use.calibration_version,
+            )
+            for use in answer.models
+        ],
+        degraded=[pb.Degradation(stage=item.stage, reason=item.reason, message=item.message) for item in answer.degraded],
+        notices=[pb.Notice(code=item.code, message=item.message) for item in answer.notices],
+        salience_write=_salience_write(answer.salience_write),
+        timings=[_stage(stage) for stage in watch.stages],
+        usage=type_pb2.Usage(
+            tokens=answer.usage.token_count,
+            candidates=answer.usage.candidate_count,
+            cache_hits=answer.usage.cache_hits,
+            items=len(answer.hits),
+        ),
+    )
+    response.total_seconds = watch.total_s
+    response.unaccounted_seconds = max(0.0, response.total_seconds - sum(stage.wall_s for stage in watch.stages))
+    return response
+
+
+def remember_response(remembered: Sequence[Remembered], durability: Durability) -> pb.RememberResponse:
+    """Returns the reply of a `Remember`."""
+    return pb.RememberResponse(
+        memories=[
+            pb.Remembered(memory_ids=item.memory_ids, outcome=f"REMEMBER_OUTCOME_{item.outcome.name}", collection=item.collection)
+            for item in remembered
+        ],
+        durability=f"DURABILITY_{durability.name}",
+    )
+
+
+def ingest_response(done: Acknowledgement, durability: Durability) -> pb.IngestResponse:
+    """Returns the acknowledgement of one document."""
+    return pb.IngestResponse(
+        sequence=done.sequence,
+        source=done.source,
+        new_count=done.new_count,
+        changed_count=done.changed_count,
+        unchanged_count=done.unchanged_count,
+        removed_count=done.removed_count,
+        embedded_tokens=done.embedded_tokens,
+        error=None if done.error is None else to_status(done.error),
+        durability=f"DURABILITY_{durability.name}",
+    )
+
+
+def collection_message(collection: Collection) -> pb.Collection:
+    """Returns the message of a collection."""
+    return pb.Collection(
+        name=collection.name,
+        memory_count=collection.memory_count,
+        in_search_all=collection.in_search_all,
+        generation=collection.generation,
+        spaces=collection.spaces,
+        create_time=time_message(collection.create_time),
+    )
+
+
+def part_message(part: Part) -> pb.PartInfo:
+    """Returns the message of a part as the gateway sees it."""
+    return pb.PartInfo(
+        part=part.name,
+        address=part.address,
+        serving=part.error is None,
+        error=None if part.error is None else to_status(part.error),
+        model=part.model,
+        calibration_version=part.calibration_version,
+    )
+
+
+def _hit(hit: Hit, logits_per_unit: float) -> pb.Hit:
+    return pb.Hit(
+        memory=memory_message(hit.memory),
+        snippet=hit.snippet,
+        rank=hit.rank,
+        relevance=hit.relevance,
+        rank_score=hit.rank_score,
+        evidence=[evidence_message(item) for item in hit.evidence],
+        salience=hit.salience,
+        # The influence of salience on the order is 0: it moves nothing.
+        rank_before_salience=hit.rank,
+        explanation=None if hit.explanation is None else _explanation(hit.explanation, logits_per_unit),
+    )
+
+
+def _explanation(explanation: Explanation, logits_per_unit: float) -> pb.RankExplanation:
+    return pb.RankExplanation(
+        pool_rank=explanation.pool_rank,
+        pool_score=explanation.pool_score,
+        lexical_strength=explanation.lexical_strength,
+        query_fragmentation=explanation.fragmentation,
+        final_score=explanation.final_score,
+        logits_per_unit=logits_per_unit,
+    )
+
+
+def _salience_write(write: SalienceWrite) -> pb.SalienceWrite:
+    return pb.SalienceWrite(
+        accepted_count=write.accepted_count,
+        duplicate_count=write.duplicate_count,
+        rejected_count=write.rejected_count,
+        durability=None if write.durability is None else f"DURABILITY_{write.durability.name}",
+        error=None if write.error is None else to_status(write.error),
+        skipped_reason=write.skipped.value,
+    )
+
+
+def _stage(stage: StageTime) -> type_pb2.StageTiming:
+    return type_pb2.StageTiming(
+        stage=stage.stage,
+        queue=duration_message(stage.queue_s),
+        compute=duration_message(stage.compute_s),
+        network=duration_message(stage.network_s),
+    )

@@ -1,0 +1,84 @@
+"""Finds the part of a text to show for a query."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+MAX_CHARACTERS = 320
+"""Longest snippet, ellipses included."""
+
+_WORD = re.compile(r"[^\W_]+")
+# Scripts without spaces: each character is a word of its own.
+_CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_SHORTEST_STEM = 4
+_LEAD_CHARACTERS = 60
+_ELLIPSIS = "…"
+
+
+def snippet(text: str, query: str, *, max_characters: int = MAX_CHARACTERS) -> str:
+    """Returns the passage of `text` that holds most of the query's words, cut at the borders of words.
+
+    A short text is given whole. Without a word in common it is the beginning.
+    """
+    text = text.strip()
+    if len(text) <= max_characters:
+        return text
+    length = max_characters - 2 * len(_ELLIPSIS)
+    begin = _best_begin(text, _stems(query), length)
+    end = _word_end(text, min(len(text), begin + length), begin)
+    head = _ELLIPSIS if begin > 0 else ""
+    tail = _ELLIPSIS if end < len(text) else ""
+    return head + text[begin:end].strip() + tail
+
+
+def _best_begin(text: str, stems: set[str], length: int) -> int:
+    matches = list(_matches(text, stems))
+    best_weight, best_begin = 0, 0
+    for position, _ in matches:
+        begin = _word_begin(text, max(0, min(position - _LEAD_CHARACTERS, len(text) - length)))
+        inside = {stem for at, stem in matches if begin <= at and at + len(stem) <= begin + length}
+        # Long words say more about the query than the short ones that every text has.
+        weight = sum(len(stem) for stem in inside)
+        if weight > best_weight:
+            best_weight, best_begin = weight, begin
+    return best_begin
+
+
+def _matches(text: str, stems: set[str]) -> Iterator[tuple[int, str]]:
+    for position, word in _words(text):
+        stem = _stem(word)
+        if stem in stems:
+            yield position, stem
+
+
+def _stems(query: str) -> set[str]:
+    return {_stem(word) for _, word in _words(query)}
+
+
+def _stem(word: str) -> str:
+    # Crude on purpose: "resetting" and "resets" share "rese"; only what is shown depends on it.
+    return word[: max(_SHORTEST_STEM, len(word) - 3)].casefold()
+
+
+def _words(text: str) -> Iterator[tuple[int, str]]:
+    for match in _WORD.finditer(text):
+        if _CJK.search(match.group()):
+            yield from ((match.start() + offset, character) for offset, character in enumerate(match.group()))
+        else:
+            yield match.start(), match.group()
+
+
+def _word_begin(text: str, position: int) -> int:
+    if position == 0 or text[position - 1].isspace():
+        return position
+    border = re.compile(r"\s").search(text, position, position + _LEAD_CHARACTERS)
+    return position if border is None else border.end()
+
+
+def _word_end(text: str, position: int, begin: int) -> int:
+    if position == len(text) or text[position].isspace():
+        return position
+    border = max(text.rfind(mark, begin, position) for mark in (" ", "\n", "\t"))
+    # A text without spaces is cut where it is.
+    return border if border > position - _LEAD_CHARACTERS else position

@@ -1,0 +1,1 @@
+"""The memory service: vectors, payloads, catalog, journal and the salience ledger."""

@@ -1,0 +1,155 @@
+"""Finds the candidates of a query: both branches of every collection, one pool, its payloads."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from . import catalog
+from .analyzer import Analyzer, languages_that_matter
+from .catalog import Collection
+from .database import Database
+from .drafts import DenseVector
+from .filters import domains_asked
+from .query import Found, PoolMember, assemble_pool
+from .scopes import Scope
+from .store import SearchRequest, Store, StoredPoint, StoreFilter
+from .upserts import check_vector
+
+WHOLE_POOL = 100
+"""Least depth of a branch: candidates from one branch alone are found up to here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A checked query."""
+
+    scope: Scope
+    collections: Sequence[str]
+    """Names without repetition; empty = all that "search all" includes."""
+    text: str
+    dense: DenseVector | None
+    fragmentation: float
+    condition: StoreFilter | None
+    candidate_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """A collection as it was searched."""
+
+    collection: Collection
+    memory_count: int
+    domain_known: bool
+    languages: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A member of the pool with its payload."""
+
+    member: PoolMember
+    generation: str
+    point: StoredPoint
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Answer to a query."""
+
+    candidates: tuple[Candidate, ...]
+    searched: tuple[Searched, ...]
+
+
+class CandidateFinder:
+    """Runs queries; changes nothing."""
+
+    def __init__(self, database: Database, store: Store, analyzer: Analyzer, *, depth: int = WHOLE_POOL) -> None:
+        self._database = database
+        self._store = store
+        self._analyzer = analyzer
+        self._depth = depth
+
+    async def find(self, query: Query, *, timeout_s: float) -> Candidates:
+        """Returns the pool of a query, best first.
+
+        Raises:
+            NotFoundError: A named collection does not exist.
+            InvalidInputError: The vector does not fit a collection.
+            SchemaMismatchError: The vector's fingerprint is not a collection's.
+            DependencyDownError: The engine is away.
+        """
+        searched = await self._database.read(lambda connection: _searched(connection, query))
+        requests = [request for one in searched if (request := self._request(query, one)) is not None]
+        found = []
+        if requests:
+            names = {one.collection.generation: one.collection.name for one in searched}
+            results = await self._store.search(requests, timeout_s=timeout_s)
+            found = [Found(names[request.generation], result) for request, result in zip(requests, results, strict=True)]
+        pool = assemble_pool(found, fragmentation=query.fragmentation, candidate_count=query.candidate_count)
+        collections = {one.collection.name: one.collection for one in searched}
+        return Candidates(await self._with_payloads(pool, collections, timeout_s), tuple(searched))
+
+    def _request(self, query: Query, searched: Searched) -> SearchRequest | None:
+        terms = self._analyzer.analyze_query(query.text, searched.languages) if query.text else ()
+        if query.dense is None and not terms:
+            return None
+        return SearchRequest(
+            index=searched.collection.index,
+            generation=searched.collection.generation,
+            dense=query.dense.values if query.dense is not None else None,
+            terms=terms,
+            filter=query.scope.narrowed(query.condition),
+            depth=max(self._depth, query.candidate_count),
+        )
+
+    async def _with_payloads(
+        self, pool: Sequence[PoolMember], collections: Mapping[str, Collection], timeout_s: float
+    ) -> tuple[Candidate, ...]:
+        by_collection: dict[str, list[str]] = {}
+        for member in pool:
+            by_collection.setdefault(member.collection, []).append(member.hit.memory_id)
+        names = list(by_collection)
+        answers = await asyncio.gather(
+            *(
+                self._store.retrieve(collections[name].index, collections[name].generation, by_collection[name], timeout_s=timeout_s)
+                for name in names
+            )
+        )
+        points = dict(zip(names, answers, strict=True))
+        # A memory that was deleted since the search is left out.
+        return tuple(
+            Candidate(member, collections[member.collection].generation, point)
+            for member in pool
+            if (point := points[member.collection].get(member.hit.memory_id)) is not None
+        )
+
+
+def _searched(connection: sqlite3.Connection, query: Query) -> list[Searched]:
+    tenant = query.scope.tenant
+    if query.collections:
+        collections = [
+            catalog.get_collection(connection, tenant, name, field=f"collections[{index}]") for index, name in enumerate(query.collections)
+        ]
+    else:
+        collections = catalog.searchable_collections(connection, tenant)
+    return [_with_counts(connection, query, collection) for collection in collections]
+
+
+def _with_counts(connection: sqlite3.Connection, query: Query, collection: Collection) -> Searched:
+    if query.dense is not None:
+        check_vector(query.dense, collection, field="vectors[0]")
+    languages = catalog.languages_of(connection, collection.generation)
+    asked, seen = domains_asked(query.condition), query.scope.domains
+    return Searched(
+        collection=collection,
+        memory_count=catalog.count_in(connection, collection.generation, seen) if seen else sum(languages.values()),
+        domain_known=not (asked or seen) or catalog.count_in(connection, collection.generation, _both(asked, seen)) > 0,
+        languages=languages_that_matter(languages),
+    )
+
+
+def _both(asked: frozenset[str], seen: frozenset[str]) -> frozenset[str]:
+    return asked & seen if asked and seen else asked | seen

@@ -1,0 +1,130 @@
+"""A memory as the store keeps it beside its vectors, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from google.protobuf import struct_pb2
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from atlas.ranking import Kind
+from atlas.type.v1 import type_pb2
+
+from .drafts import Content
+from .memory_rows import MemoryRow
+
+KINDS: Mapping[int, Kind] = {
+    type_pb2.CONTENT_KIND_UNSPECIFIED: Kind.TEXT,
+    type_pb2.CONTENT_KIND_TEXT: Kind.TEXT,
+    type_pb2.CONTENT_KIND_MESSAGE: Kind.MESSAGE,
+    type_pb2.CONTENT_KIND_CODE: Kind.CODE,
+    type_pb2.CONTENT_KIND_IMAGE: Kind.IMAGE,
+}
+"""Content kinds of the contract by number."""
+_NUMBERS = {kind: number for number, kind in KINDS.items()}
+_LARGEST_EXACT = 2**53
+"""Above this a double no longer holds every integer."""
+
+
+def to_payload(content: Content, row: MemoryRow, *, update_time_us: int) -> dict[str, Any]:
+    """Returns the payload of a memory.
+
+    Fields that are empty are left out, so that "is not there" and "is empty" are one thing to a filter. What no filter
+    reads is under `memory`.
+    """
+    payload: dict[str, Any] = {"seq": row.seq, "content_kind": row.content_kind}
+    for key in ("domain", "source", "title", "speaker", "language"):
+        if value := getattr(content, key):
+            payload[key] = value
+    if row.document_id:
+        payload["document_id"] = row.document_id
+    if content.event_time_us is not None:
+        payload["event_time"] = content.event_time_us
+    if content.metadata:
+        payload["metadata"] = content.metadata
+    chunk = content.chunk
+    payload["memory"] = {
+        "text": content.text,
+        "chunk": None if chunk is None else [chunk.ordinal, chunk.begin, chunk.end],
+        "create_time": row.create_time_us,
+        "update_time": update_time_us,
+        "content_sha256": row.content_sha256,
+    }
+    return payload
+
+
+def to_memory(
+    memory_id: str,
+    payload: Mapping[str, Any],
+    *,
+    collection: str,
+    generation: str,
+    salience: float | None = None,
+    without_text: bool = False,
+) -> type_pb2.Memory:
+    """Returns the message of a stored memory."""
+    inner = payload["memory"]
+    return type_pb2.Memory(
+        memory_id=memory_id,
+        collection=collection,
+        domain=payload.get("domain", ""),
+        text="" if without_text else inner["text"],
+        title=payload.get("title", ""),
+        speaker=payload.get("speaker", ""),
+        source=payload.get("source", ""),
+        chunk=_chunk(payload),
+        language=payload.get("language", ""),
+        content_kind=_NUMBERS[Kind[payload["content_kind"]]],  # type: ignore[arg-type]  # numbers of an enum are ints to mypy
+        event_time=to_timestamp(payload["event_time"]) if "event_time" in payload else None,
+        create_time=to_timestamp(inner["create_time"]),
+        update_time=to_timestamp(inner["update_time"]),
+        content_sha256=inner["content_sha256"],
+        metadata=_struct(payload["metadata"]) if "metadata" in payload else None,
+        generation=generation,
+        etag=f"{payload['seq']:x}",
+        salience=salience,
+    )
+
+
+def to_timestamp(time_us: int) -> Timestamp:
+    """Returns the message of a time in microseconds since the epoch."""
+    seconds, microseconds = divmod(time_us, 1_000_000)
+    return Timestamp(seconds=seconds, nanos=microseconds * 1000)
+
+
+def to_json(value: struct_pb2.Value) -> Any:
+    """Returns a JSON value; whole numbers become integers, which engines match exactly."""
+    match value.WhichOneof("kind"):
+        case "number_value":
+            number = value.number_value
+            return int(number) if number.is_integer() and abs(number) < _LARGEST_EXACT else number
+        case "string_value":
+            return value.string_value
+        case "bool_value":
+            return value.bool_value
+        case "struct_value":
+            return struct_to_json(value.struct_value)
+        case "list_value":
+            return [to_json(item) for item in value.list_value.values]
+        case _:
+            return None
+
+
+def struct_to_json(struct: struct_pb2.Struct) -> dict[str, Any]:
+    """Returns the fields of a struct as JSON values."""
+    return {key: to_json(value) for key, value in struct.fields.items()}
+
+
+def _struct(fields: Mapping[str, Any]) -> struct_pb2.Struct:
+    struct = struct_pb2.Struct()
+    struct.update(fields)
+    return struct
+
+
+def _chunk(payload: Mapping[str, Any]) -> type_pb2.Chunk | None:
+    place = payload["memory"]["chunk"]
+    if place is None:
+        return None
+    ordinal, begin, end = place
+    return type_pb2.Chunk(document_id=payload.get("document_id", ""), ordinal=ordinal, begin=begin, end=end)

@@ -1,0 +1,52 @@
+"""Tables of memory's SQLite file. The vectors themselves are the engine's."""
+
+from __future__ import annotations
+
+VERSION = 1
+"""Kept in `PRAGMA user_version`; counts up whenever an older program could not read the file."""
+
+TABLES = """
+CREATE TABLE sync_mark (one INTEGER PRIMARY KEY CHECK (one = 1), count INTEGER NOT NULL);
+INSERT INTO sync_mark VALUES (1, 0);
+
+-- Writes that the engine may not have on disk yet.
+CREATE TABLE journal (seq INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL);
+
+CREATE TABLE vector_index (
+  name TEXT PRIMARY KEY, dimension INTEGER NOT NULL, dense_fingerprint TEXT NOT NULL, lexical_fingerprint TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE generation (
+  generation TEXT PRIMARY KEY, state INTEGER NOT NULL, index_name TEXT NOT NULL REFERENCES vector_index,
+  spaces BLOB NOT NULL, create_time_us INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE collection (
+  tenant TEXT NOT NULL, name TEXT NOT NULL, generation TEXT NOT NULL REFERENCES generation,
+  in_search_all INTEGER NOT NULL, create_time_us INTEGER NOT NULL,
+  PRIMARY KEY (tenant, name)
+) WITHOUT ROWID;
+
+CREATE TABLE memory (
+  tenant TEXT NOT NULL, memory_id TEXT NOT NULL, collection TEXT NOT NULL, generation TEXT NOT NULL,
+  domain TEXT NOT NULL, source TEXT NOT NULL, document_id TEXT NOT NULL, content_sha256 TEXT NOT NULL,
+  fields_sha256 BLOB NOT NULL, language TEXT NOT NULL, content_kind TEXT NOT NULL, seq INTEGER NOT NULL,
+  create_time_us INTEGER NOT NULL,
+  PRIMARY KEY (tenant, memory_id)
+) WITHOUT ROWID;
+CREATE INDEX memory_source ON memory (generation, source);
+
+-- Memories of a generation by language and by domain, kept in step with `memory`.
+CREATE TABLE tally (
+  generation TEXT NOT NULL, field TEXT NOT NULL, value TEXT NOT NULL, memory_count INTEGER NOT NULL,
+  PRIMARY KEY (generation, field, value)
+) WITHOUT ROWID;
+
+CREATE TABLE replay (
+  tenant TEXT NOT NULL, method TEXT NOT NULL, request_id TEXT NOT NULL, request_sha256 BLOB NOT NULL,
+  answer BLOB NOT NULL, time_s REAL NOT NULL,
+  PRIMARY KEY (tenant, method, request_id)
+) WITHOUT ROWID;
+CREATE INDEX replay_time ON replay (time_s);
+"""
+"""Tables of journal, catalog and replays; the ledger brings its own."""

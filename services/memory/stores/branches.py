@@ -1,0 +1,78 @@
+"""Makes one answer of what the branches of a search found, each hit with the values of both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from ..store import BranchHit, BranchResult
+
+
+class Found(NamedTuple):
+    """A hit of one branch."""
+
+    point_id: str
+    value: float
+
+
+class Label(NamedTuple):
+    """What an answer says of a point beside its values."""
+
+    memory_id: str
+    content_kind: str
+
+
+def term_ids(terms: Iterable[Iterable[int]]) -> list[int]:
+    """Returns every term id of all groups once, ascending: an engine adds repeated ids up."""
+    return sorted({term for group in terms for term in group})
+
+
+def coverage(terms: Sequence[Sequence[int]], document: Iterable[int]) -> float:
+    """Returns the share of the groups of which `document` holds a term, in [0, 1]."""
+    held = frozenset(document)
+    return sum(not held.isdisjoint(group) for group in terms) / len(terms) if terms else 0.0
+
+
+def only_in_first(first: Iterable[Found], second: Iterable[Found]) -> set[str]:
+    """Returns the point ids that the first branch lists and the second does not."""
+    return {hit.point_id for hit in first} - {hit.point_id for hit in second}
+
+
+def merged(
+    dense: Sequence[Found] | None,
+    lexical: Sequence[Found] | None,
+    *,
+    similarities: Mapping[str, float],
+    lexicals: Mapping[str, float],
+    labels: Mapping[str, Label],
+    best_coverage: float,
+) -> BranchResult:
+    """Merges two branches into hits that carry both values.
+
+    Args:
+        dense: Hits of the dense branch, best first; None if it was not asked.
+        lexical: Hits of the lexical branch, best first; None if it was not asked.
+        similarities: Cosine, by point id, of what only the lexical branch found.
+        lexicals: BM25 sum, by point id, of what only the dense branch found and has a term.
+        labels: What each point is, by point id; a point without one was deleted meanwhile.
+        best_coverage: `coverage` of the best lexical hit.
+    """
+    cosine = {hit.point_id: hit.value for hit in dense or ()} | dict(similarities)
+    bm25 = {hit.point_id: hit.value for hit in lexical or ()} | dict(lexicals)
+    dense_rank = {hit.point_id: rank for rank, hit in enumerate(dense or (), 1)}
+    lexical_rank = {hit.point_id: rank for rank, hit in enumerate(lexical or (), 1)}
+    union = dict.fromkeys(hit.point_id for hit in (*(dense or ()), *(lexical or ())))
+    hits = tuple(
+        BranchHit(
+            memory_id=labels[point].memory_id,
+            content_kind=labels[point].content_kind,
+            similarity=None if dense is None else cosine.get(point),
+            lexical=None if lexical is None else bm25.get(point, 0.0),
+            similarity_rank=dense_rank.get(point),
+            lexical_rank=lexical_rank.get(point),
+        )
+        for point in union
+        if point in labels
+    )
+    best = lexical[0].value if lexical else 0.0
+    return BranchResult(hits, best, best_coverage)

@@ -1,0 +1,244 @@
+"""The store whose engine runs in a child process of memory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from atlas.errors import NotFoundError
+
+from ...operations import cut, from_wire, item_count
+from ...store import (
+    READ_TIMEOUT_S,
+    BranchResult,
+    DeleteGeneration,
+    IndexSpec,
+    Operation,
+    Page,
+    Replay,
+    SearchRequest,
+    StoredPoint,
+    StoreFilter,
+    StoreState,
+    check_filter,
+)
+from ..settings import StoreSettings
+from ..validation import check_dense, check_facet, check_operations
+from . import protocol
+from .lanes import Lane
+from .process import EngineProcess
+from .supervisor import EngineLimits, Supervisor
+
+T = TypeVar("T")
+Ask = Callable[[protocol.Call], Awaitable[msgspec.Raw]]
+
+ITEMS_A_MESSAGE = 32
+"""Most points that one message writes: a search that comes meanwhile waits a few milliseconds."""
+DATA_FOLDER = "engine"
+"""Folder of the indexes inside the data folder."""
+
+_BOOL = msgspec.msgpack.Decoder(bool)
+_INT = msgspec.msgpack.Decoder(int)
+_NONE = msgspec.msgpack.Decoder(type(None))
+_COUNTS = msgspec.msgpack.Decoder(dict[str, int])
+_RESULTS = msgspec.msgpack.Decoder(list[BranchResult])
+_POINTS = msgspec.msgpack.Decoder(list[StoredPoint], dec_hook=from_wire)
+_PAGE = msgspec.msgpack.Decoder(Page, dec_hook=from_wire)
+
+
+class EdgeStore:
+    """`Store` over the embedded engine; `open_edge_store` is the way to one."""
+
+    def __init__(self, folder: Path, limits: EngineLimits, datatype: protocol.DenseDatatype) -> None:
+        """Starts nothing yet."""
+        self.on_restart: Replay | None = None
+        """Called after the engine came back, before the store serves again."""
+        self._supervisor = Supervisor(folder, limits, self._prepare)
+        self._datatype = datatype
+        self._specs: dict[str, IndexSpec] = {}
+
+    @property
+    def state(self) -> StoreState:
+        """Whether the engine answers now."""
+        return self._supervisor.state
+
+    @property
+    def engine_pid(self) -> int | None:
+        """Process id of the engine; None while there is none."""
+        return self._supervisor.engine_pid
+
+    async def start(self) -> None:
+        """Starts the engine.
+
+        Raises:
+            StartupError: It did not start.
+        """
+        await self._supervisor.start()
+
+    async def stop(self) -> None:
+        """Flushes and ends the engine."""
+        await self._supervisor.stop()
+
+    def check(self, operations: Sequence[Operation]) -> None:
+        """Refuses what `apply` could not apply."""
+        check_operations(operations, self._specs)
+
+    async def ensure_index(self, spec: IndexSpec) -> bool:
+        """Opens an index, creating it where it is missing; True if it was created now."""
+        call = protocol.EnsureIndex(spec, self._datatype)
+        created = _BOOL.decode(await self._write(call))
+        self._specs[spec.name] = spec
+        return created
+
+    async def apply(self, operations: Sequence[Operation]) -> None:
+        """Applies operations in order, a few dozen points a message."""
+        self.check(operations)
+        await _apply(self._write, operations)
+
+    async def search(self, requests: Sequence[SearchRequest], *, timeout_s: float = READ_TIMEOUT_S) -> list[BranchResult]:
+        """Runs searches with one message and one answer."""
+        for position, request in enumerate(requests):
+            self._check_search(request, f"requests[{position}]")
+        call = protocol.Search(tuple(requests))
+        return _RESULTS.decode(await self._read(call, timeout_s))
+
+    async def retrieve(
+        self,
+        index: str,
+        generation: str,
+        memory_ids: Sequence[str],
+        *,
+        with_vectors: bool = False,
+        timeout_s: float = READ_TIMEOUT_S,
+    ) -> dict[str, StoredPoint]:
+        """Reads points by `memory_id`."""
+        call = protocol.Retrieve(index, generation, tuple(memory_ids), with_vectors)
+        points = _POINTS.decode(await self._read(call, timeout_s))
+        return {point.memory_id: point for point in points}
+
+    async def scroll(
+        self,
+        index: str,
+        generation: str,
+        condition: StoreFilter | None,
+        *,
+        limit: int,
+        after: str | None = None,
+        timeout_s: float = READ_TIMEOUT_S,
+    ) -> Page:
+        """Reads one page of matching points."""
+        check_filter(condition)
+        call = protocol.Scroll(index, generation, condition, limit, after)
+        return _PAGE.decode(await self._read(call, timeout_s))
+
+    async def count(
+        self,
+        index: str,
+        generation: str,
+        condition: StoreFilter | None,
+        *,
+        timeout_s: float = READ_TIMEOUT_S,
+    ) -> int:
+        """Counts matching points exactly."""
+        check_filter(condition)
+        call = protocol.Count(index, generation, condition)
+        return _INT.decode(await self._read(call, timeout_s))
+
+    async def facet(
+        self,
+        index: str,
+        generation: str,
+        key: str,
+        condition: StoreFilter | None,
+        *,
+        timeout_s: float = READ_TIMEOUT_S,
+    ) -> dict[str, int]:
+        """Counts matching points by the value of a field."""
+        check_facet(key)
+        check_filter(condition)
+        call = protocol.Facet(index, generation, key, condition)
+        return _COUNTS.decode(await self._read(call, timeout_s))
+
+    async def flush(self) -> None:
+        """Has the engine write everything to disk, one index a message."""
+        for index in list(self._specs):
+            _NONE.decode(await self._write(protocol.Flush(index)))
+
+    async def _prepare(self, process: EngineProcess) -> None:
+        """Opens the indexes in a fresh engine and has the tail applied to it."""
+
+        async def ask(call: protocol.Call) -> msgspec.Raw:
+            return await process.ask(call, Lane.WRITE, timeout_s=None)
+
+        async def apply(operations: Sequence[Operation]) -> None:
+            await _apply(ask, operations)
+
+        for spec in list(self._specs.values()):
+            await ask(protocol.EnsureIndex(spec, self._datatype))
+        if self.on_restart is not None:
+            await self.on_restart(apply)
+
+    async def _read(self, call: protocol.Call, timeout_s: float) -> msgspec.Raw:
+        return await self._supervisor.ask(call, Lane.READ, timeout_s=timeout_s)
+
+    async def _write(self, call: protocol.Call) -> msgspec.Raw:
+        # No limit of its own: an engine that does not answer is killed, which ends the wait.
+        return await self._supervisor.ask(call, Lane.WRITE, timeout_s=None)
+
+    def _check_search(self, request: SearchRequest, field: str) -> None:
+        spec = self._specs.get(request.index)
+        if spec is None:
+            raise NotFoundError(f"index {request.index!r} was not ensured", index=request.index)
+        if request.dense is not None:
+            check_dense(request.dense, spec.dimension, f"{field}.dense")
+        check_filter(request.filter)
+
+
+async def _apply(ask: Ask, operations: Sequence[Operation]) -> None:
+    for call in _messages(operations):
+        while not _BOOL.decode(await ask(call)):
+            pass  # each turn deletes a bounded part of a generation
+
+
+def _messages(operations: Sequence[Operation]) -> Iterator[protocol.Apply]:
+    """Groups operations into messages of at most `ITEMS_A_MESSAGE` items, in order."""
+    group: list[Operation] = []
+    held = 0
+    for operation in cut(operations, limit=ITEMS_A_MESSAGE):
+        # A generation takes several turns; what stands beside it would be applied in each.
+        alone = isinstance(operation, DeleteGeneration)
+        size = ITEMS_A_MESSAGE if alone else item_count(operation)
+        if group and held + size > ITEMS_A_MESSAGE:
+            yield protocol.Apply(tuple(group))
+            group, held = [], 0
+        group.append(operation)
+        held += size
+    if group:
+        yield protocol.Apply(tuple(group))
+
+
+@asynccontextmanager
+async def open_edge_store(settings: StoreSettings, data_dir: Path) -> AsyncIterator[EdgeStore]:
+    """Runs the embedded store of a data folder; its engine flushes and ends with the context.
+
+    Raises:
+        StartupError: The engine did not start, as when another process holds the folder.
+    """
+    limits = EngineLimits(
+        start_timeout_s=settings.engine_start_timeout_ms / 1000,
+        lock_wait_s=settings.engine_lock_wait_ms / 1000,
+        stall_limit_s=settings.engine_stall_limit_ms / 1000,
+        restart_wait_s=settings.engine_restart_wait_ms / 1000,
+        stop_grace_s=settings.engine_stop_grace_ms / 1000,
+    )
+    folder = data_dir / DATA_FOLDER
+    store = EdgeStore(folder, limits, settings.dense_datatype)
+    await store.start()
+    try:
+        yield store
+    finally:
+        await store.stop()

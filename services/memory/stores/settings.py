@@ -1,0 +1,45 @@
+"""Settings of memory's vector store, mixed into the settings of the part."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+MIB = 1024 * 1024
+
+
+class StoreSettings(BaseModel):
+    """Which store keeps the vectors, and how it is run."""
+
+    model_config = ConfigDict(frozen=True)
+
+    store: Literal["edge", "qdrant"] = "edge"
+    """`edge` = engine in a child process, data in the data folder; `qdrant` = a Qdrant server."""
+    dense_datatype: Literal["float32", "float16", "turbo8"] = "float32"
+    """How dense vectors are stored in indexes created from now on; `turbo8` exists in `edge` only
+    and searches about 3.5 times as fast at a recall of .986."""
+    engine_start_timeout_ms: int = Field(default=30_000, ge=1_000, le=600_000)
+    """Milliseconds until a starting engine must be ready; for a server, until it must answer."""
+    engine_lock_wait_ms: int = Field(default=10_000, ge=0, le=600_000)
+    """Milliseconds that a starting engine waits for a predecessor that still ends."""
+    engine_stall_limit_ms: int = Field(default=30_000, ge=100, le=600_000)
+    """Milliseconds after which an engine that does not answer is killed and restarted."""
+    engine_restart_wait_ms: int = Field(default=2_000, ge=0, le=60_000)
+    """Most milliseconds that a call waits for an engine that is restarting."""
+    engine_stop_grace_ms: int = Field(default=15_000, ge=100, le=600_000)
+    """Milliseconds that a stopping engine has for its last flush before it is killed."""
+    free_space_watermark_bytes: int = Field(default=512 * MIB, ge=128 * MIB)
+    """Free bytes on the data folder's disk below which writes are refused. The lower bound is four
+    segments of the engine's write-ahead log, which it must always be able to make."""
+    qdrant_host: str = "127.0.0.1"
+    """Host of the Qdrant server."""
+    qdrant_grpc_port: int = Field(default=6334, ge=1, le=65535)
+    """gRPC port of the Qdrant server; its HTTP port is not used."""
+    qdrant_tls: bool = False
+    """Whether the connection to the Qdrant server is encrypted."""
+    qdrant_api_key: SecretStr | None = None
+    """API key of the Qdrant server; None = it asks for none."""
+    qdrant_flush_interval_ms: int = Field(default=5_000, ge=1, le=600_000)
+    """The server's own `storage.optimizers.flush_interval_sec` in milliseconds: writes count as on
+    disk after twice this time."""

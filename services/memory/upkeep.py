@@ -1,0 +1,63 @@
+"""What memory does beside its calls: flush, prune, report whether the engine answers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Awaitable, Callable
+
+from atlas.clock import Clock
+from atlas.errors import AtlasError
+
+from . import ledger, replay
+from .database import Database
+from .durability import Durability
+from .store import Store, StoreState
+from .writer import Writer
+
+PRUNE_INTERVAL_S = 3_600.0
+"""Time between deletions of what has outlived its retention."""
+WATCH_INTERVAL_S = 0.5
+"""Time between looks at the engine."""
+_SECONDS_PER_DAY = 86_400.0
+
+logger = logging.getLogger(__name__)
+
+
+async def flush_regularly(writer: Writer, database: Database, *, interval_s: float) -> None:
+    """Brings to disk what the engine applied, so that the journal stays short. Runs until it is cancelled."""
+    while True:
+        await asyncio.sleep(interval_s)
+        try:
+            if await writer.flush():
+                await database.checkpoint()
+        except AtlasError as error:
+            # The journal still has everything; the next round tries again.
+            logger.warning("engine was not flushed", extra={"reason": error.reason})
+
+
+async def prune_regularly(database: Database, clock: Clock, *, replay_days: float, impression_days: float) -> None:
+    """Deletes old answers and impressions. Runs until it is cancelled."""
+    while True:
+        now_s = clock.now().timestamp()
+        answers_before_s, impressions_before_s = now_s - replay_days * _SECONDS_PER_DAY, now_s - impression_days * _SECONDS_PER_DAY
+
+        def prune(connection: sqlite3.Connection, answers: float = answers_before_s, impressions: float = impressions_before_s) -> None:
+            replay.prune(connection, before_s=answers)
+            ledger.prune_impressions(connection, impressions)
+
+        await database.write(prune, durability=Durability.PROCESS_CRASH)
+        await asyncio.sleep(PRUNE_INTERVAL_S)
+
+
+async def report_engine(store: Store, set_serving: Callable[[bool], Awaitable[None]]) -> None:
+    """Says NOT_SERVING while the engine is down for longer than a restart takes. Runs until it is cancelled."""
+    serving = True
+    while True:
+        await asyncio.sleep(WATCH_INTERVAL_S)
+        answers = store.state is not StoreState.DOWN
+        if answers is not serving:
+            serving = answers
+            logger.warning("engine changed its state", extra={"state": store.state.value})
+            await set_serving(serving)

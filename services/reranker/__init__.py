@@ -1,0 +1,1 @@
+"""The reranker: measures how well each candidate answers a query."""

@@ -1,0 +1,93 @@
+"""A whole system for the tests: the command starts it, real processes serve, a data folder that goes away."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def free_port_base() -> int:
+    for base in range(30_000, 60_000, 10):
+        sockets = []
+        try:
+            for offset in range(4):
+                probe = socket.socket()
+                sockets.append(probe)
+                probe.bind(("127.0.0.1", base + offset))
+        except OSError:
+            continue
+        finally:
+            for probe in sockets:
+                probe.close()
+        return base
+    raise RuntimeError("no four free ports in a row")
+
+
+@dataclass(frozen=True)
+class System:
+    """One copy of the system, driven by its command line."""
+
+    data_dir: Path
+    port_base: int
+
+    @property
+    def server(self) -> str:
+        return f"127.0.0.1:{self.port_base}"
+
+    def address(self, offset: int) -> str:
+        return f"127.0.0.1:{self.port_base + offset}"
+
+    def run(
+        self, *arguments: str | Path, status: int | None = 0, cwd: Path | None = None, stdin: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "ATLAS_SERVER": self.server, "PYTHONPATH": str(ROOT), "COLUMNS": "200", "NO_COLOR": "1"}
+        command = [sys.executable, "-m", "atlas.cli", *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=cwd, input=stdin, timeout=150)
+        if status is not None:
+            assert done.returncode == status, f"{command}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def json(self, *arguments: str | Path, status: int | None = 0, cwd: Path | None = None) -> Any:
+        return json.loads(self.run(*arguments, "--json", status=status, cwd=cwd).stdout)
+
+    def up(self) -> subprocess.CompletedProcess[str]:
+        return self.run("up", "--detach", "--data", self.data_dir, "--port-base", str(self.port_base))
+
+    def down(self) -> subprocess.CompletedProcess[str]:
+        return self.run("down", "--data", self.data_dir)
+
+    def pids(self) -> Mapping[str, int]:
+        state = json.loads((self.data_dir / "atlas.json").read_text())
+        return {name: record["pid"] for name, record in state["parts"].items()} | {"supervisor": state["supervisor"]["pid"]}
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """A running system that all tests of the session share; each test uses collections of its own."""
+    running = System(tmp_path_factory.mktemp("atlas"), free_port_base())
+    running.up()
+    try:
+        yield running
+    finally:
+        running.down()
+
+
+@pytest.fixture
+def own_system(tmp_path: Path) -> Iterator[System]:
+    """A system of one test's own, not started yet."""
+    created = System(tmp_path / "data", free_port_base())
+    try:
+        yield created
+    finally:
+        created.down()

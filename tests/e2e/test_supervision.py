@@ -1,0 +1,87 @@
+"""Starting, stopping, dying: what `atlas up` and `atlas down` promise."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from .conftest import System
+
+
+def eventually(holds: Callable[[], bool], timeout_s: float = 40.0) -> bool:
+    end = time.monotonic() + timeout_s
+    while time.monotonic() < end:
+        if holds():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def found(system: System, query: str, collection: str) -> bool:
+    done = system.run("search", query, "--collection", collection, status=None)
+    return done.returncode == 0 and "lantern" in done.stdout
+
+
+def test_a_dead_part_is_brought_back_and_keeps_what_was_acknowledged(own_system: System) -> None:
+    own_system.up()
+    own_system.json("remember", "The lantern is in the boathouse.", "--collection", "things")
+    for part in ("memory", "reranker", "embedder", "gateway"):
+        os.kill(own_system.pids()[part], signal.SIGKILL)
+        assert eventually(lambda: found(own_system, "where is the lantern?", "things")), part
+    assert own_system.run("status", "--data", own_system.data_dir).returncode == 0
+
+
+def test_a_second_copy_on_the_same_data_refuses_and_leaves_the_first_unharmed(own_system: System) -> None:
+    own_system.up()
+    own_system.json("remember", "The lantern is in the boathouse.", "--collection", "things")
+    other = System(own_system.data_dir, own_system.port_base + 4)
+    refused = other.run("up", "--data", other.data_dir, "--port-base", str(other.port_base), status=1)
+    assert str(own_system.data_dir) in refused.stderr
+    assert found(own_system, "where is the lantern?", "things")
+
+
+def test_a_second_copy_on_the_same_ports_refuses_and_leaves_the_first_unharmed(own_system: System, tmp_path: Path) -> None:
+    own_system.up()
+    own_system.json("remember", "The lantern is in the boathouse.", "--collection", "things")
+    refused = own_system.run("up", "--detach", "--data", tmp_path / "second", "--port-base", str(own_system.port_base), status=1)
+    assert f"port {own_system.port_base}" in refused.stderr
+    assert found(own_system, "where is the lantern?", "things")
+
+
+def test_up_uses_services_that_already_run(own_system: System) -> None:
+    own_system.up()
+    before = own_system.pids()
+    assert "already running" in own_system.up().stdout
+    assert own_system.pids() == before
+
+
+def test_down_ends_every_process(own_system: System) -> None:
+    own_system.up()
+    family = [psutil.Process(pid) for pid in own_system.pids().values()]
+    family += [child for process in family for child in process.children(recursive=True)]
+    own_system.down()
+    assert eventually(lambda: not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in family), 10.0)
+
+
+def test_parts_of_a_dead_supervisor_are_ended_before_new_ones_start(own_system: System) -> None:
+    own_system.up()
+    own_system.json("remember", "The lantern is in the boathouse.", "--collection", "things")
+    before = own_system.pids()
+    os.kill(before["supervisor"], signal.SIGKILL)
+    own_system.up()
+    assert set(own_system.pids().values()).isdisjoint(before.values())
+    assert found(own_system, "where is the lantern?", "things")
+
+
+def test_status_and_doctor_say_what_is_away(own_system: System) -> None:
+    assert own_system.run("status", "--data", own_system.data_dir, "--server", own_system.server, status=3).stdout
+    own_system.up()
+    parts = {part["name"]: part for part in own_system.json("status", "--data", own_system.data_dir)["parts"]}
+    assert set(parts) == {"gateway", "embedder", "reranker", "memory"}
+    assert "all-MiniLM-L6-v2" in parts["embedder"]["detail"]
+    assert all(finding["ok"] for finding in own_system.json("doctor", "--data", own_system.data_dir, status=None))

@@ -1,0 +1,124 @@
+"""A real memory service on a free port with the real embedded engine, and short ways to call it."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc.aio
+import numpy as np
+
+from atlas import tensors
+from atlas.channel import open_channel
+from atlas.memory.v1 import collection_pb2, collection_pb2_grpc, memory_pb2, memory_pb2_grpc, salience_pb2_grpc
+from atlas.server import RunningServer
+from atlas.type.v1 import type_pb2
+from services.memory.__main__ import running
+from services.memory.settings import MemorySettings
+
+DIMENSION = 16
+FINGERPRINT = "test-encoder/1;d=16"
+TIMEOUT_S = 20.0
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Stubs of a running memory service."""
+
+    server: RunningServer
+    collections: Any
+    memories: Any
+    salience: Any
+    channel: grpc.aio.Channel
+
+
+@asynccontextmanager
+async def memory_service(folder: Path, **settings: Any) -> AsyncIterator[Memory]:
+    """Serves from `folder` for the length of the block."""
+    chosen = MemorySettings(
+        port=0,
+        metrics_port=-1,
+        lame_duck_ms=0,
+        drain_grace_ms=1000,
+        data_dir=folder,
+        **{"free_space_watermark_bytes": 128 << 20, **settings},
+    )
+    async with running(chosen) as server:
+        await server.until_ready()
+        async with open_channel(server.address, service_names=["atlas.memory.v1.MemoryService"]) as channel:
+            yield stubs(server, channel)
+
+
+def stubs(server: Any, channel: grpc.aio.Channel) -> Memory:
+    """Stubs over a channel."""
+    return Memory(
+        server,
+        collection_pb2_grpc.CollectionServiceStub(channel),
+        memory_pb2_grpc.MemoryServiceStub(channel),
+        salience_pb2_grpc.SalienceServiceStub(channel),
+        channel,
+    )
+
+
+def scope(tenant: str = "acme", domains: Sequence[str] = ()) -> type_pb2.Scope:
+    return type_pb2.Scope(tenant=tenant, principal="tests", domains=domains)
+
+
+def vector_of(text: str) -> np.ndarray:
+    """A unit vector that follows from a text: bags of words with common words are near each other."""
+    total = np.zeros(DIMENSION)
+    for word in text.lower().split():
+        seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:4], "big")
+        total += np.random.default_rng(seed).normal(size=DIMENSION)
+    return (total / np.linalg.norm(total)).astype(np.float32)
+
+
+def named(vector: np.ndarray, *, fingerprint: str = FINGERPRINT, space: str = "dense") -> type_pb2.NamedVector:
+    return type_pb2.NamedVector(space=space, fingerprint=fingerprint, dense=tensors.to_message(vector))
+
+
+def id_of(name: str) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, name))
+
+
+def write(
+    name: str, text: str, *, collection: str = "notes", vectors: bool = True, if_match: str = "", **fields: Any
+) -> memory_pb2.MemoryWrite:
+    memory = type_pb2.Memory(memory_id=id_of(name), collection=collection, text=text, **fields)
+    return memory_pb2.MemoryWrite(memory=memory, vectors=[named(vector_of(text))] if vectors else [], if_match=if_match)
+
+
+def upsert(
+    *writes: memory_pb2.MemoryWrite, tenant: str = "acme", domains: Sequence[str] = (), **fields: Any
+) -> memory_pb2.UpsertMemoriesRequest:
+    return memory_pb2.UpsertMemoriesRequest(scope=scope(tenant, domains), writes=writes, **fields)
+
+
+def query(
+    text: str, *, vector: bool = True, tenant: str = "acme", domains: Sequence[str] = (), **fields: Any
+) -> memory_pb2.QueryMemoriesRequest:
+    vectors = [named(vector_of(text))] if vector else []
+    return memory_pb2.QueryMemoriesRequest(scope=scope(tenant, domains), text=text, vectors=vectors, **fields)
+
+
+def spaces(*, dimension: int = DIMENSION, fingerprint: str = FINGERPRINT) -> list[type_pb2.VectorSpace]:
+    return [
+        type_pb2.VectorSpace(name="dense", kind=type_pb2.VECTOR_KIND_DENSE, dimension=dimension, fingerprint=fingerprint),
+        type_pb2.VectorSpace(name="lexical", kind=type_pb2.VECTOR_KIND_SPARSE),
+    ]
+
+
+async def create(memory: Memory, name: str = "notes", *, tenant: str = "acme", **fields: Any) -> collection_pb2.CreateCollectionResponse:
+    options = {"spaces": spaces(), **fields}
+    in_search_all = options.pop("in_search_all", None)
+    collection = collection_pb2.Collection(name=name, in_search_all=in_search_all)
+    request = collection_pb2.CreateCollectionRequest(scope=scope(tenant), collection=collection, **options)
+    return await memory.collections.CreateCollection(request, timeout=TIMEOUT_S)
+
+
+Call = Callable[..., Awaitable[Any]]

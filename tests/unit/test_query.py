@@ -1,0 +1,79 @@
+"""The pool: what the branches of several collections found becomes one order."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from atlas.ranking import Kind, pool_score
+from services.memory.query import Found, assemble_pool
+from services.memory.store import BranchHit, BranchResult
+
+
+def hit(name: str, similarity: float | None, lexical: float | None, kind: str = "TEXT") -> BranchHit:
+    return BranchHit(name, kind, similarity, lexical, None, None)
+
+
+def found(*hits: BranchHit, collection: str = "notes", best: float = 4.0, coverage: float = 1.0) -> Found:
+    return Found(collection, BranchResult(tuple(hits), best, coverage))
+
+
+def test_the_pool_is_ordered_by_the_pool_score() -> None:
+    pool = assemble_pool([found(hit("far", 0.1, 0.0), hit("near", 0.9, 0.0), hit("words", 0.1, 4.0))], fragmentation=0.0, candidate_count=9)
+    assert [member.hit.memory_id for member in pool] == ["near", "words", "far"]
+    assert pool[0].pool_score == pytest.approx(0.65 * 0.9)
+    assert pool[1].pool_score == pytest.approx(0.65 * 0.1 + 0.35)
+
+
+def test_an_unreadable_query_is_ordered_by_words() -> None:
+    pool = assemble_pool([found(hit("near", 0.9, 1.0), hit("words", 0.1, 4.0))], fragmentation=1.0, candidate_count=9)
+    assert [member.hit.memory_id for member in pool] == ["words", "near"]
+
+
+def test_lexical_strength_is_measured_in_its_own_collection() -> None:
+    pool = assemble_pool(
+        [
+            found(hit("a", None, 40.0), collection="long", best=40.0, coverage=0.5),
+            found(hit("b", None, 2.0), collection="short", best=2.0, coverage=1.0),
+        ],
+        fragmentation=1.0,
+        candidate_count=9,
+    )
+    assert [(member.collection, member.lexical_strength) for member in pool] == [("short", 1.0), ("long", 0.5)]
+
+
+def test_without_a_lexical_branch_the_strength_is_absent() -> None:
+    (member,) = assemble_pool([found(hit("a", 0.5, None), best=0.0, coverage=0.0)], fragmentation=0.0, candidate_count=9)
+    assert member.lexical_strength is None
+    assert member.pool_score == pytest.approx(0.65 * 0.5)
+
+
+def test_without_a_vector_the_pool_is_lexical_whatever_the_fragmentation() -> None:
+    (member,) = assemble_pool([found(hit("a", None, 2.0))], fragmentation=0.0, candidate_count=9)
+    assert member.pool_score == pytest.approx(0.5)
+
+
+def test_no_matching_term_gives_strength_zero_not_absence() -> None:
+    (member,) = assemble_pool([found(hit("a", 0.5, 0.0), best=0.0, coverage=0.0)], fragmentation=0.0, candidate_count=9)
+    assert member.lexical_strength == 0.0
+
+
+def test_the_pool_is_cut_and_equal_scores_have_one_order() -> None:
+    hits = [hit(name, 0.5, 0.0) for name in "dbca"]
+    pool = assemble_pool([found(*hits)], fragmentation=0.0, candidate_count=3)
+    assert [member.hit.memory_id for member in pool] == ["a", "b", "c"]
+
+
+@given(
+    st.lists(st.tuples(st.floats(-1, 1), st.floats(0, 8), st.sampled_from([kind.name for kind in Kind])), max_size=20),
+    st.floats(0, 1),
+)
+def test_every_candidate_keeps_the_score_of_its_kind(values: list[tuple[float, float, str]], fragmentation: float) -> None:
+    hits = [hit(f"m{index}", similarity, lexical, kind) for index, (similarity, lexical, kind) in enumerate(values)]
+    pool = assemble_pool([found(*hits, best=8.0, coverage=0.5)], fragmentation=fragmentation, candidate_count=200)
+    assert len(pool) == len(hits)
+    for member in pool:
+        expected = pool_score(member.hit.similarity, (member.hit.lexical or 0.0) / 8.0 * 0.5, fragmentation, Kind[member.hit.content_kind])
+        assert member.pool_score == pytest.approx(expected)
+    assert [member.pool_score for member in pool] == sorted((member.pool_score for member in pool), reverse=True)
