@@ -85,8 +85,8 @@ MINILM_MAXSIM = RankingConstants(
 """all-MiniLM-L6-v2 with late interaction of its own token vectors.
 
 The weights are measured on development sets of chat, prose and code. `logits_per_unit` and `calibration` are fitted by
-`python -m bench.fit.calibrate` on the odd-numbered questions of squad-dev, on topic and off topic. On the even-numbered ones a relevance of 0.5
-keeps 94 % of the answerable questions and refuses 99.8 % of the off-topic ones; the calibration error is 0.03.
+`python -m bench.fit.calibrate` on the odd-numbered questions of squad-dev, on topic and off topic. On the even-numbered ones a
+relevance of 0.5 keeps 94 % of the answerable questions and refuses 99.8 % of the off-topic ones; the calibration error is 0.03.
 """
 
 UNREADABLE_FRAGMENTATION = 0.5

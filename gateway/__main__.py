@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import grpc.aio
 
@@ -15,7 +16,7 @@ from atlas.logs import configure_logs
 from atlas.memory.v1 import collection_pb2, memory_pb2, salience_pb2
 from atlas.metrics import new_registry
 from atlas.reranker.v1 import reranker_pb2
-from atlas.server import Registration, run, serving
+from atlas.server import Registration, RunningServer, run, serving
 
 from .clients import CollectionClient, EmbedderClient, MemoryClient, RerankerClient, SalienceClient
 from .cutting import Cutter
@@ -42,6 +43,17 @@ async def main() -> None:
     """Serves until SIGINT or SIGTERM."""
     settings = GatewaySettings.load()
     configure_logs(settings.log_level, settings.log_format)
+    async with running(settings) as server:
+        await server.until_signal()
+
+
+@asynccontextmanager
+async def running(settings: GatewaySettings) -> AsyncIterator[RunningServer]:
+    """Serves for the length of the block.
+
+    The port listens at once. Health is SERVING once memory has answered a read, and stays so when a part goes away: calls then say what is missing,
+    and heal by themselves.
+    """
     async with AsyncExitStack() as stack:
         parts = await open_parts(settings, stack)
         service = GatewayService(parts, settings, monotonic=time.monotonic)
@@ -50,11 +62,11 @@ async def main() -> None:
         ]
 
         async def readiness() -> None:
-            # Memory is the one part that no search can do without; the others may come later, and go and come back.
+            # Memory is the one part that no search can do without.
             await parts.state.check_memory(deadline=Deadline.after(settings.part_check_ms / 1_000))
 
         async with serving(settings, services, readiness=readiness, registry=new_registry()) as server:
-            await server.until_signal()
+            yield server
 
 
 async def open_parts(settings: GatewaySettings, stack: AsyncExitStack) -> Parts:

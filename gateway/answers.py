@@ -26,8 +26,6 @@ class SearchQuery:
     """Results to give, 1 to `candidate_count`."""
     collections: Sequence[str] = ()
     """Where to look; empty means everywhere that "search all" includes."""
-    domain: str = ""
-    """Domain to look in; empty means all."""
     restriction: Restriction = field(default_factory=Restriction)
     """Which memories may be found."""
     min_relevance: float | None = None

@@ -20,8 +20,9 @@ def notices_of(
     for collection in searched:
         if collection.memory_count == 0:
             yield Notice("EMPTY_COLLECTION", f"collection {collection.collection} holds no memories")
-    if query.domain and searched and not any(collection.domain_known for collection in searched):
-        yield Notice("UNKNOWN_DOMAIN", f"no memory of the searched collections has the domain {query.domain}")
+    domain = query.restriction.domain
+    if domain and searched and not any(collection.domain_known for collection in searched):
+        yield Notice("UNKNOWN_DOMAIN", f"no memory of the searched collections has the domain {domain}")
     if query.min_relevance is not None and any(item.relevance is None for item in ranked):
         yield Notice("MIN_RELEVANCE_NOT_APPLIED", _why_not_applied(ranked))
     if query.default_deadline_s is not None and any(item.reason in _OUT_OF_TIME for item in degraded):

@@ -63,7 +63,6 @@ def search_query(
         candidate_count=candidate_count,
         result_count=result_count,
         collections=tuple(dict.fromkeys(request.collections)),
-        domain=request.domain,
         restriction=_restriction(request),
         min_relevance=_share(request, "min_relevance"),
         salience_mode=_salience_mode(request.salience_mode),
@@ -215,7 +214,8 @@ def _restriction(request: pb.SearchRequest) -> Restriction:
             f"event_time ends at {end.isoformat()}, not after its begin {begin.isoformat()}", field="event_time.end", begin=begin, end=end
         )
     kinds = tuple(kind_value(kind, field=f"content_kinds[{index}]") for index, kind in enumerate(request.content_kinds))
-    return Restriction(filter=request.filter if request.HasField("filter") else None, kinds=kinds, begin=begin, end=end)
+    own = request.filter if request.HasField("filter") else None
+    return Restriction(filter=own, domain=request.domain, kinds=kinds, begin=begin, end=end)
 
 
 def _new_memory(message: pb.NewMemory, path: str, default_collection: str) -> NewMemory:

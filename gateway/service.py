@@ -66,7 +66,7 @@ class GatewayService(rpc.GatewayServiceServicer):
         default_s = self._settings.search_deadline_ms / 1_000 if context.time_remaining() is None else None
         query = requests.search_query(request, self._limits, new_id=lambda: str(uuid4()), default_deadline_s=default_s)
         deadline = deadlines.current().child(cap_s=default_s)
-        answer = await self._parts.searcher.search(query, self._scope(query.domain), deadline=deadline, watch=watch)
+        answer = await self._parts.searcher.search(query, self._scope(), deadline=deadline, watch=watch)
         return replies.search_response(answer, watch, logits_per_unit=MINILM_MAXSIM.logits_per_unit)
 
     async def Remember(
@@ -110,9 +110,9 @@ class GatewayService(rpc.GatewayServiceServicer):
         """Lists memories of a collection."""
         requests.check_size("domain", request.domain)
         page = await self._parts.memory.page(
-            self._scope(request.domain),
+            self._scope(),
             request.collection or self._settings.collection,
-            Restriction(filter=request.filter if request.HasField("filter") else None),
+            Restriction(filter=request.filter if request.HasField("filter") else None, domain=request.domain),
             page_size=requests.page_size(request.page_size),
             page_token=request.page_token,
             without_text=request.without_text,
@@ -185,9 +185,9 @@ class GatewayService(rpc.GatewayServiceServicer):
             case _:
                 raise InvalidInputError("selection is missing: one of ids, source and filter says what to delete", field="selection")
 
-    def _scope(self, domain: str = "") -> Scope:
-        # Without access control everybody is the one tenant of the settings.
-        return Scope(tenant=self._settings.tenant, domains=(domain,) if domain else ())
+    def _scope(self) -> Scope:
+        # Without access control everybody is the one tenant of the settings, and sees all of it.
+        return Scope(tenant=self._settings.tenant)
 
 
 async def _items(first: pb.IngestRequest, messages: AsyncIterator[pb.IngestRequest]) -> AsyncIterator[Item]:

@@ -45,7 +45,7 @@ class GatewaySettings(ModelServerSettings):
     """Texts that `Remember` embeds ahead of bulk work; more go with the bulk work."""
     batch_piece_count: int = Field(1_000, ge=64, le=65_536)
     """Word pieces of one call to the embedder while texts are stored."""
-    group_document_count: int = Field(64, ge=1, le=500)
+    group_document_count: int = Field(64, ge=1, le=256)
     """Documents that `Ingest` handles together."""
     group_bytes: int = Field(16_384, ge=1_024, le=4_194_304)
     """Text that `Ingest` handles together; a longer document is handled alone."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 MAX_CHARACTERS = 320
 """Longest snippet, ellipses included."""
@@ -11,7 +11,7 @@ MAX_CHARACTERS = 320
 _WORD = re.compile(r"[^\W_]+")
 # Scripts without spaces: each character is a word of its own.
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
-_SHORTEST_STEM = 4
+_STEM_CHARACTERS = 5
 _LEAD_CHARACTERS = 60
 _ELLIPSIS = "…"
 
@@ -32,33 +32,33 @@ def snippet(text: str, query: str, *, max_characters: int = MAX_CHARACTERS) -> s
     return head + text[begin:end].strip() + tail
 
 
-def _best_begin(text: str, stems: set[str], length: int) -> int:
+def _best_begin(text: str, stems: Mapping[str, int], length: int) -> int:
     matches = list(_matches(text, stems))
     best_weight, best_begin = 0, 0
     for position, _ in matches:
         begin = _word_begin(text, max(0, min(position - _LEAD_CHARACTERS, len(text) - length)))
         inside = {stem for at, stem in matches if begin <= at and at + len(stem) <= begin + length}
-        # Long words say more about the query than the short ones that every text has.
-        weight = sum(len(stem) for stem in inside)
+        weight = sum(stems[stem] for stem in inside)
         if weight > best_weight:
             best_weight, best_begin = weight, begin
     return best_begin
 
 
-def _matches(text: str, stems: set[str]) -> Iterator[tuple[int, str]]:
+def _matches(text: str, stems: Mapping[str, int]) -> Iterator[tuple[int, str]]:
     for position, word in _words(text):
         stem = _stem(word)
         if stem in stems:
             yield position, stem
 
 
-def _stems(query: str) -> set[str]:
-    return {_stem(word) for _, word in _words(query)}
+def _stems(query: str) -> dict[str, int]:
+    # Long words say more about the query than the short ones that every text has.
+    return {_stem(word): len(word) for _, word in _words(query)}
 
 
 def _stem(word: str) -> str:
-    # Crude on purpose: "resetting" and "resets" share "rese"; only what is shown depends on it.
-    return word[: max(_SHORTEST_STEM, len(word) - 3)].casefold()
+    # Crude on purpose: "resetting" and "resets" share "reset"; only what is shown depends on it.
+    return word.casefold()[:_STEM_CHARACTERS]
 
 
 def _words(text: str) -> Iterator[tuple[int, str]]:

@@ -60,7 +60,11 @@ class Patiently:
             wait=_AsAsked(),
             reraise=True,
         )
-        return await retrying(lambda: step(Deadline.after(self._step_s)))
+
+        async def attempt() -> T:
+            return await step(Deadline.after(self._step_s))
+
+        return await retrying(attempt)
 
 
 class _AsAsked(wait_base):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -76,4 +77,6 @@ for panel, verbs in _PANELS.items():
 
 def main() -> None:
     """Runs the command line and exits."""
+    # It warns of every oddity of a PDF; what cannot be read is reported as skipped.
+    logging.getLogger("pypdf").setLevel(logging.ERROR)
     app()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from pathspec import GitIgnoreSpec
+from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
+
+from atlas.errors import InvalidInputError
 
 IGNORE_FILES = (".gitignore", ".atlasignore")
 """Files of patterns; a later one overrules an earlier one of the same folder."""
@@ -65,7 +69,7 @@ class IgnoreRules:
 
         Raises:
             OSError: An ignore file cannot be read.
-            ValueError: A pattern cannot be understood.
+            InvalidInputError: A pattern cannot be understood.
         """
         files = [folder / name for name in IGNORE_FILES if (folder / name).is_file()]
         return IgnoreRules(self.layers + tuple(_layer(folder, file) for file in files)) if files else self
@@ -76,7 +80,7 @@ def rules_above(root: Path) -> IgnoreRules:
 
     Raises:
         OSError: An ignore file cannot be read.
-        ValueError: A pattern cannot be understood.
+        InvalidInputError: A pattern cannot be understood.
     """
     defaults = IgnoreRules(((_base(root), GitIgnoreSpec.from_lines(DEFAULT_PATTERNS)),))
     rules = defaults
@@ -99,8 +103,14 @@ def _work_tree_above(root: Path) -> list[Path]:
 
 
 def _layer(folder: Path, file: Path) -> tuple[str, GitIgnoreSpec]:
-    lines = file.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-    return _base(folder), GitIgnoreSpec.from_lines(lines)
+    patterns: list[GitIgnoreSpecPattern] = []
+    for number, line in enumerate(file.read_text(encoding="utf-8-sig", errors="replace").splitlines(), start=1):
+        try:
+            patterns.append(GitIgnoreSpecPattern(line))
+        except (ValueError, re.error) as error:
+            # Without this pattern something would be read that somebody wanted left out.
+            raise InvalidInputError(f"{file}:{number}: the pattern {line!r} cannot be understood", line=number) from error
+    return _base(folder), GitIgnoreSpec(patterns)
 
 
 def _base(folder: Path) -> str:

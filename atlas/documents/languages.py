@@ -91,9 +91,8 @@ _BY_SUFFIX = {
     ".zig": "zig",
 }
 _BY_NAME = {"cmakelists.txt": "cmake", "dockerfile": "dockerfile", "makefile": "make", "jenkinsfile": "groovy"}
-_OTHER_NAMES = {"bash", "c++", "c#", "f#", "golang", "js", "matlab", "objc", "sh", "ts"}
-# `d`, `r` and `m` alone would also be languages people speak or nothing at all; ISO 639 codes have two letters or more,
-# and none of the names below is one of those that texts come in, except where rows plainly mean code.
+# No `ts` or `sh`: ISO 639-1 gives those codes to languages that people speak.
+_OTHER_NAMES = {"bash", "c++", "c#", "f#", "golang", "js", "matlab", "objc"}
 _NAMES = frozenset(_BY_SUFFIX.values()) | frozenset(_BY_NAME.values()) | _OTHER_NAMES
 
 

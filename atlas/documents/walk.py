@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from atlas.errors import InvalidInputError
+
 from .document import Skipped
 from .ignore import IgnoreRules, rules_above
 
@@ -87,8 +89,8 @@ def _open(folder: Path, rules: IgnoreRules | None) -> tuple[Iterator[os.DirEntry
             return iter(sorted(entries, key=lambda entry: entry.name)), inner
     except OSError as error:
         return Skipped(folder, _cannot_read(error))
-    except ValueError as error:
-        return Skipped(folder, f"an ignore file cannot be understood: {error}")
+    except InvalidInputError as error:
+        return Skipped(folder, error.message)
 
 
 def _look_at(entry: os.DirEntry[str], root: Path) -> Iterator[FoundFile | Skipped]:

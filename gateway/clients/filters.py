@@ -21,6 +21,8 @@ class Restriction:
 
     filter: Filter | None = None
     """The caller's own."""
+    domain: str = ""
+    """Domain that must match; empty means any."""
     sources: Sequence[str] = ()
     """Sources of which one must match; empty means any."""
     kinds: Sequence[Kind] = ()
@@ -42,6 +44,8 @@ def filter_message(restriction: Restriction) -> Filter | None:
 def _parts(restriction: Restriction) -> Iterator[Filter]:
     if restriction.filter is not None:
         yield restriction.filter
+    if restriction.domain:
+        yield Filter(condition=type_pb2.Condition(field="domain", equals=Value(string_value=restriction.domain)))
     if restriction.sources:
         yield _one_of("source", restriction.sources)
     if restriction.kinds:

@@ -55,7 +55,8 @@ class SalienceService(rpc.SalienceServiceServicer):
         rule = self._rule
         recorded = await self._database.write(lambda connection: ledger.record(connection, impression, events, rule), durability=durability)
         reply = pb.RecordEventsResponse(accepted_count=recorded.accepted, duplicate_count=recorded.duplicate)
-        reply.durability = type_pb2.Durability.Name(durability)
+        lasting = durability is Durability.POWER_LOSS
+        reply.durability = type_pb2.DURABILITY_POWER_LOSS if lasting else type_pb2.DURABILITY_PROCESS_CRASH
         reply.rejected.extend(pb.RejectedEvent(memory_id=memory_id, reason=reason) for memory_id, reason in (*refused, *recorded.rejected))
         elapsed = time.monotonic() - begin
         reply.timing.compute.FromNanoseconds(int(elapsed * 1e9))

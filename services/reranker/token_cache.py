@@ -18,8 +18,8 @@ _ENTRY_BYTES = 512
 class PassageTokens:
     """An encoded passage."""
 
-    vectors: NDArray[np.float16]
-    """[T, D], unit rows."""
+    vectors: NDArray[np.floating]
+    """[T, D], unit rows; half precision where the cache keeps them."""
     token_count: int
     """Word pieces of the whole text, special tokens included."""
     truncated: bool

@@ -6,7 +6,7 @@ import asyncio
 import math
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,11 +21,9 @@ from atlas.errors import AtlasError
 from atlas.gateway.v1 import gateway_pb2, gateway_pb2_grpc
 from atlas.memory.v1 import collection_pb2, collection_pb2_grpc, memory_pb2, memory_pb2_grpc, salience_pb2, salience_pb2_grpc
 from atlas.reranker.v1 import reranker_pb2, reranker_pb2_grpc
-from atlas.server import Registration, serving
 from atlas.status import to_status
 from atlas.type.v1 import type_pb2
-from gateway.__main__ import open_parts
-from gateway.service import GatewayService
+from gateway.__main__ import running
 from gateway.settings import GatewaySettings
 
 FINGERPRINT = "stub-dense/1"
@@ -222,22 +220,12 @@ class House:
 
 
 @asynccontextmanager
-async def open_gateway(settings: GatewaySettings) -> AsyncIterator[tuple[Any, str]]:
-    """Runs a gateway on a free port and gives a stub of it and its address."""
-    async with AsyncExitStack() as stack:
-        parts = await open_parts(settings, stack)
-        service = GatewayService(parts, settings, monotonic=asyncio.get_running_loop().time)
-        registration = Registration.of(
-            gateway_pb2.DESCRIPTOR, "GatewayService", gateway_pb2_grpc.add_GatewayServiceServicer_to_server, service
-        )
-
-        async def ready() -> None:
-            pass
-
-        server = await stack.enter_async_context(serving(settings, [registration], readiness=ready))
+async def open_gateway(**settings: Any) -> AsyncIterator[tuple[Any, str]]:
+    """Runs a gateway on a free port; gives a stub of it and its address."""
+    async with running(GatewaySettings(port=0, metrics_port=-1, lame_duck_ms=0, **settings)) as server:
         await server.until_ready()
-        channel = await stack.enter_async_context(grpc.aio.insecure_channel(server.address))
-        yield gateway_pb2_grpc.GatewayServiceStub(channel), server.address
+        async with grpc.aio.insecure_channel(server.address) as channel:
+            yield gateway_pb2_grpc.GatewayServiceStub(channel), server.address
 
 
 @asynccontextmanager
@@ -246,11 +234,9 @@ async def open_house(**settings: Any) -> AsyncIterator[House]:
     stubs = EmbedderStub(), RerankerStub(), MemoryStub()
     for stub in stubs:
         await stub.start()
-    addresses = {
-        f"{name}_address": f"127.0.0.1:{stub.port}" for name, stub in zip(("embedder", "reranker", "memory"), stubs, strict=True)
-    }
+    addresses = {f"{name}_address": f"127.0.0.1:{stub.port}" for name, stub in zip(("embedder", "reranker", "memory"), stubs, strict=True)}
     try:
-        async with open_gateway(GatewaySettings(port=0, metrics_port=-1, lame_duck_ms=0, **addresses, **settings)) as (gateway, address):
+        async with open_gateway(**addresses, **settings) as (gateway, address):
             yield House(*stubs, gateway, address)
     finally:
         for stub in stubs:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import grpc
 import grpc.aio
 import numpy as np
+import pytest
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
+from grpc_status.rpc_status import from_call
 
 from atlas import tensors
 from atlas.channel import open_channel
@@ -121,4 +125,35 @@ async def create(memory: Memory, name: str = "notes", *, tenant: str = "acme", *
     return await memory.collections.CreateCollection(request, timeout=TIMEOUT_S)
 
 
-Call = Callable[..., Awaitable[Any]]
+@dataclass(frozen=True)
+class Failure:
+    """Status of a refused call with what it says for programs."""
+
+    code: grpc.StatusCode
+    message: str
+    reason: str
+    fields: tuple[str, ...]
+    values: dict[str, str]
+    retry: bool
+
+
+async def failure_of(call: Awaitable[Any]) -> Failure:
+    """Makes a call that must fail and returns how it did."""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    status = from_call(caught.value)
+    assert status is not None, caught.value
+    reason, fields, values, retry = "", [], {}, False
+    for detail in status.details:
+        if detail.Is(ErrorInfo.DESCRIPTOR):
+            said = ErrorInfo()
+            detail.Unpack(said)
+            reason, values = said.reason, dict(said.metadata)
+            assert said.domain == "atlas"
+        elif detail.Is(BadRequest.DESCRIPTOR):
+            wrong = BadRequest()
+            detail.Unpack(wrong)
+            fields = [violation.field for violation in wrong.field_violations]
+        elif detail.Is(RetryInfo.DESCRIPTOR):
+            retry = True
+    return Failure(caught.value.code(), caught.value.details() or "", reason, tuple(fields), values, retry)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -19,7 +18,7 @@ from atlas.errors import DeadlineError, InvalidInputError, ModelFaultError
 from atlas.ranking import MINILM_MAXSIM, relevance
 
 from ..backend import Candidate, Float32Array, Score, ScoreKind, Scoring, ServedModel, Work
-from ..maxsim import AnyFloatArray, maxsim, piece_weights, query_weights
+from ..maxsim import maxsim, piece_weights, query_weights
 from ..passages import ColdPassage, grouped, within_budget
 from ..settings import RerankerSettings
 from ..token_cache import PassageTokens, TokenCache
@@ -30,7 +29,7 @@ TokenIds = tuple[int, ...]
 GROUP_TOKENS = 1024
 """Word pieces that are submitted together: a budget that ends cuts off whole groups, and the first candidates are in the first."""
 
-_SCORING_RESERVE_S = 0.01
+_SCORING_RESERVE_S = 0.005
 """Time kept back from a budget for scoring and the reply."""
 
 
@@ -90,16 +89,108 @@ class MaxSimBackend:
         """Scores candidates, those in front first; see the seam."""
         if not work.candidates:
             return Scoring([], queue_s=0.0, token_count=0, cache_hit_count=0)
-        keys = [self._cache.key(one.text) if one.tokens is None else b"" for one in work.candidates]
+        keys = [self._cache.key(one.text) if one.tokens is None else None for one in work.candidates]
         known = {key: found for key in dict.fromkeys(keys) if key and (found := self._cache.find(key))}
         query, cold = await asyncio.to_thread(self._read, work, keys, known)
-        groups = list(grouped(within_budget(cold, work.max_tokens), GROUP_TOKENS))
+        groups = list(grouped(within_budget(cold.values(), work.max_tokens), GROUP_TOKENS))
         asked, *encoded = await self._computed([[query], *([one.ids for one in group] for group in groups)], work)
-        fresh = {one.key: (one, vectors) for group, answer in zip(groups, encoded, strict=True) if answer
-                 for one, vectors in zip(group, answer.results, strict=True)}
-        ...
+        fresh = await asyncio.to_thread(_packed, groups, encoded)
+        for key, passage in fresh.items():
+            self._cache.keep(key, passage)
+        passages = [_passage(one, key, known, fresh) for one, key in zip(work.candidates, keys, strict=True)]
+        raw = await asyncio.to_thread(self._raw, query, asked, passages)
+        return Scoring(
+            scores=[_score(*row, cold) for row in zip(keys, passages, raw, strict=True)],
+            queue_s=asked.queue_s if asked else 0.0,
+            token_count=len(query) + sum(len(cold[key].ids) for key in fresh),
+            cache_hit_count=sum(key in known for key in keys),
+        )
 
     def _read(
-        self, work: Work, keys: Sequence[bytes], known: Mapping[bytes, PassageTokens]
-    ) -> tuple[TokenIds, list[ColdPassage]]:
-        """Tokenises the query and the passages that are not known; blocks."""
+        self, work: Work, keys: Sequence[bytes | None], known: Mapping[bytes, PassageTokens]
+    ) -> tuple[TokenIds, dict[bytes, ColdPassage]]:
+        """Tokenises the query and the passages whose vectors are not known; blocks."""
+        unknown = {key: one for key, one in zip(keys, work.candidates, strict=True) if key is not None and key not in known}
+        limit = self._encoder.record.max_tokens
+        query, *contents = self._encoder.tokenizer.encode([work.query, *(one.text for one in unknown.values())])
+        if not query.piece_ids:
+            raise InvalidInputError("query.text holds nothing that the model can read", field="query.text")
+        cold = {key: ColdPassage(key, one.truncated(limit), one.token_count) for key, one in zip(unknown, contents, strict=True)}
+        if not work.cut_long_texts:
+            _check_length("query.text", query.token_count, limit)
+            for key, candidate in zip(keys, work.candidates, strict=True):
+                if key is not None:
+                    _check_length(candidate.field, (known.get(key) or cold[key]).token_count, limit)
+        return query.truncated(limit), cold
+
+    async def _computed(self, jobs: Sequence[Sequence[TokenIds]], work: Work) -> list[Answer[Float32Array] | None]:
+        """Encodes each job; None for those that the budget ended before.
+
+        Raises:
+            DeadlineError: The deadline of the whole call passed.
+        """
+        until = work.deadline
+        if work.budget_end is not None and work.budget_end.at_s < until.at_s:
+            until = work.budget_end.child(reserve_s=_SCORING_RESERVE_S)
+        tasks = [asyncio.create_task(self._batcher.submit(job, deadline=until)) for job in jobs]
+        try:
+            await asyncio.wait(tasks, timeout=until.remaining_s, return_when=asyncio.FIRST_EXCEPTION)
+            answers = [_answer(task) for task in tasks]
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        if until is work.deadline and None in answers:
+            raise DeadlineError("the deadline passed before every candidate was scored")
+        return answers
+
+    def _encode(self, items: Sequence[TokenIds]) -> Sequence[Float32Array]:
+        return self._encoder.encode_batch(items, want_tokens=True).tokens
+
+    def _raw(self, query: TokenIds, asked: Answer[Float32Array] | None, passages: Sequence[PassageTokens | None]) -> list[float | None]:
+        """Scores the passages that have vectors; blocks."""
+        if asked is None:
+            return [None] * len(passages)
+        rows = [row for row, passage in enumerate(passages) if passage is not None]
+        shares = query_weights(query[1:-1], self._weights)
+        scores = maxsim(asked.results[0], shares, [passage.vectors for passage in passages if passage is not None])
+        if not np.isfinite(scores).all():
+            raise ModelFaultError("the model gave a score that is not finite", model_id=self._model.record.model_id)
+        found = dict(zip(rows, scores.tolist(), strict=True))
+        return [found.get(row) for row in range(len(passages))]
+
+
+def _check_length(field: str, token_count: int, limit: int) -> None:
+    if token_count > limit:
+        raise InvalidInputError(
+            f"{field} has {token_count} tokens; {limit} are allowed", field=field, token_count=token_count, max_tokens=limit
+        )
+
+
+def _answer(task: asyncio.Task[Answer[Float32Array]]) -> Answer[Float32Array] | None:
+    """The result of a finished job, None for one that time cut off."""
+    if not task.done() or isinstance(task.exception(), DeadlineError):
+        return None
+    return task.result()
+
+
+def _packed(groups: Sequence[Sequence[ColdPassage]], encoded: Sequence[Answer[Float32Array] | None]) -> dict[bytes, PassageTokens]:
+    return {
+        one.key: PassageTokens(vectors.astype(np.float16), one.token_count, one.truncated)
+        for group, answer in zip(groups, encoded, strict=True)
+        if answer is not None
+        for one, vectors in zip(group, answer.results, strict=True)
+    }
+
+
+def _passage(
+    candidate: Candidate, key: bytes | None, known: Mapping[bytes, PassageTokens], fresh: Mapping[bytes, PassageTokens]
+) -> PassageTokens | None:
+    if candidate.tokens is not None:
+        return PassageTokens(candidate.tokens, token_count=len(candidate.tokens), truncated=False)
+    return known.get(key or b"") or fresh.get(key or b"")
+
+
+def _score(key: bytes | None, passage: PassageTokens | None, raw: float | None, cold: Mapping[bytes, ColdPassage]) -> Score:
+    read = passage or cold[key or b""]
+    return Score(raw, None if raw is None else relevance(raw), read.token_count, read.truncated)

@@ -22,7 +22,6 @@ from ...conditions import (
 )
 from ..schema import TENANT_KEY, TEXT_KEYS
 
-
 SUBSTRING_VERSION = (1, 20)
 """First version with a match of substrings; before it, text without an index was matched so."""
 
