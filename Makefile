@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PROTOS := $(shell find protos/atlas -name '*.proto' 2>/dev/null | sort)
 SERVICES := $(filter-out protos/atlas/type/%,$(PROTOS))
 CONTRACT_TAG := contract-v1
-DEMO_QUESTION ?= What happens to a search when the reranker is down?
+DEMO_QUESTION ?= What does a write survive once it is acknowledged?
 DEMO_COLLECTION ?= atlas-project
 
 .PHONY: help

@@ -51,8 +51,8 @@ async def main() -> None:
 async def running(settings: GatewaySettings) -> AsyncIterator[RunningServer]:
     """Serves for the length of the block.
 
-    The port listens at once. Health is SERVING once memory has answered a read, and stays so when a part goes away: calls then say what is missing,
-    and heal by themselves.
+    The port listens at once. Health is SERVING once memory has answered a read, and stays so when a part goes away: calls then say
+    what is missing, and heal by themselves.
     """
     async with AsyncExitStack() as stack:
         parts = await open_parts(settings, stack)

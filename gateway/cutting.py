@@ -85,10 +85,11 @@ def _surely_short(uncut: Uncut, model: EmbedderModel) -> bool:
 
 
 def _one_chunk(text: str) -> list[Chunk]:
-    stripped = text.strip()
-    begin = len(text[: text.index(stripped)].encode())
-    size = len(stripped.encode())
-    return [Chunk(ordinal=0, begin=begin, end=begin + size, text=stripped, piece_count=size)]
+    # As chunks are trimmed: no blank lines around, no space behind, but the indentation of the first line.
+    words = text.rstrip()
+    first = words.rfind("\n", 0, len(words) - len(words.lstrip())) + 1
+    begin, size = len(text[:first].encode()), len(words[first:].encode())
+    return [Chunk(ordinal=0, begin=begin, end=begin + size, text=words[first:], piece_count=size)]
 
 
 def _cut(uncut: Uncut, count: TokenCount | None, prefix_count: int, model: EmbedderModel) -> list[Chunk]:

@@ -103,7 +103,8 @@ async def _groups(items: AsyncIterator[T], rule: GroupRule[T]) -> AsyncGenerator
     try:
         while True:
             await asyncio.wait((upcoming,), timeout=rule.linger_s if group else None)
-            item = _item_of(upcoming)
+            # Looked at once: the next item may come while the group before it is handed over.
+            arrived, item = upcoming.done(), _item_of(upcoming)
             if group and (item is None or not _fits(rule, item, len(group), size, keys)):
                 yield group
                 group, size, keys = [], 0, set()
@@ -112,7 +113,7 @@ async def _groups(items: AsyncIterator[T], rule: GroupRule[T]) -> AsyncGenerator
                 size += rule.size_of(item)
                 keys.add(rule.key_of(item))
                 upcoming = asyncio.ensure_future(_next(items))
-            elif upcoming.done():
+            elif arrived:
                 upcoming.result()  # raises the error of the stream, if that is how it ended
                 return
     finally:

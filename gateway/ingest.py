@@ -138,7 +138,7 @@ class Ingester:
         model = await steps.run(lambda deadline: self._models.embedder(deadline=deadline))
         await self._writer.find_collection(scope, options.collection, model, steps)
         stream = _Stream(self._memory, self._cutter, self._writer, options, scope, steps, model)
-        rule = GroupRule[Item](
+        rule: GroupRule[Item] = GroupRule(
             max_count=self._limits.document_count,
             max_size=self._limits.text_bytes,
             size_of=_size_of,

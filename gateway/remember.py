@@ -202,7 +202,8 @@ def _memories(new: NewMemory, chunks: Sequence[Chunk], tenant: str, path: str) -
     if not chunks:
         raise InvalidInputError(f"{path}.text holds nothing that the encoder reads", field=f"{path}.text")
     if len(chunks) == 1:
-        return [_memory(new, _whole_id(new, chunks[0].text, tenant), chunks[0].text, None)]
+        text = chunks[0].text.strip()
+        return [_memory(new, _whole_id(new, text, tenant), text, None)]
     return _cut_memories(new, chunks, tenant)
 
 

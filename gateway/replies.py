@@ -8,7 +8,7 @@ from atlas.gateway.v1 import gateway_pb2 as pb
 from atlas.status import to_status
 from atlas.type.v1 import type_pb2
 
-from .answers import Answer, Explanation, Hit, SalienceWrite
+from .answers import Answer, Explanation, Hit, ModelUse, SalienceWrite
 from .clients import Collection
 from .ingest import Acknowledgement
 from .memories import Durability
@@ -20,32 +20,12 @@ from .timings import StageTime, Stopwatch
 
 def search_response(answer: Answer, watch: Stopwatch, *, logits_per_unit: float) -> pb.SearchResponse:
     """Returns the reply of a search; the clock is read last, so that the reply accounts for its own making."""
-    response = pb.SearchResponse(
-        hits=[_hit(hit, logits_per_unit) for hit in answer.hits],
-        search_id=answer.search_id,
-        models=[
-            pb.ModelUse(
-                part=use.part,
-                model_id=use.model_id,
-                revision=use.revision,
-                fingerprint=use.fingerprint,
-                calibration_version=use.calibration_version,
-            )
-            for use in answer.models
-        ],
-        degraded=[pb.Degradation(stage=item.stage, reason=item.reason, message=item.message) for item in answer.degraded],
-        notices=[pb.Notice(code=item.code, message=item.message) for item in answer.notices],
-        salience_write=_salience_write(answer.salience_write),
-        timings=[_stage(stage) for stage in watch.stages],
-        usage=type_pb2.Usage(
-            tokens=answer.usage.token_count,
-            candidates=answer.usage.candidate_count,
-            cache_hits=answer.usage.cache_hits,
-            items=len(answer.hits),
-        ),
-    )
+    with watch.own_stage("assemble"):
+        response = _answered(answer, logits_per_unit)
+    stages = watch.stages
+    response.timings.extend(_stage(stage) for stage in stages)
     response.total_seconds = watch.total_s
-    response.unaccounted_seconds = max(0.0, response.total_seconds - sum(stage.wall_s for stage in watch.stages))
+    response.unaccounted_seconds = max(0.0, response.total_seconds - sum(stage.wall_s for stage in stages))
     return response
 
 
@@ -96,6 +76,33 @@ def part_message(part: Part) -> pb.PartInfo:
         error=None if part.error is None else to_status(part.error),
         model=part.model,
         calibration_version=part.calibration_version,
+    )
+
+
+def _answered(answer: Answer, logits_per_unit: float) -> pb.SearchResponse:
+    return pb.SearchResponse(
+        hits=[_hit(hit, logits_per_unit) for hit in answer.hits],
+        search_id=answer.search_id,
+        models=[_model_use(use) for use in answer.models],
+        degraded=[pb.Degradation(stage=item.stage, reason=item.reason, message=item.message) for item in answer.degraded],
+        notices=[pb.Notice(code=item.code, message=item.message) for item in answer.notices],
+        salience_write=_salience_write(answer.salience_write),
+        usage=type_pb2.Usage(
+            tokens=answer.usage.token_count,
+            candidates=answer.usage.candidate_count,
+            cache_hits=answer.usage.cache_hits,
+            items=len(answer.hits),
+        ),
+    )
+
+
+def _model_use(use: ModelUse) -> pb.ModelUse:
+    return pb.ModelUse(
+        part=use.part,
+        model_id=use.model_id,
+        revision=use.revision,
+        fingerprint=use.fingerprint,
+        calibration_version=use.calibration_version,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -38,43 +39,55 @@ class Lap:
 
 @dataclass(slots=True)
 class Stopwatch:
-    """Measures one search from its arrival on."""
+    """Measures one search from its arrival on.
+
+    A stage begins where the one before it ended, so that no time between two stages is lost.
+    """
 
     monotonic: Callable[[], float]
     """Seconds of a clock that never runs backwards."""
-    stages: list[StageTime] = field(default_factory=list)
-    """Stages that ended, in order."""
-    begin_s: float = field(init=False)
-    """When the search arrived."""
+    _stages: dict[str, StageTime] = field(default_factory=dict)
+    _begin_s: float = field(init=False)
+    _last_s: float = field(init=False)
 
     def __post_init__(self) -> None:
         """Starts."""
-        self.begin_s = self.monotonic()
+        self._begin_s = self._last_s = self.monotonic()
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Lap]:
         """Measures a block of another part's work, also one that fails."""
-        lap, begin_s = Lap(), self.monotonic()
+        lap = Lap()
         try:
             yield lap
         finally:
-            server = lap.server or ServerTime()
-            wall_s = self.monotonic() - begin_s
-            # Clocks of two processes: what the server counts never exceeds what was waited for it.
-            compute_s = min(server.compute_s, wall_s)
-            queue_s = min(server.queue_s, wall_s - compute_s)
-            self.stages.append(StageTime(name, queue_s, compute_s, wall_s - compute_s - queue_s))
+            self._add(name, lap.server or ServerTime())
 
     @contextmanager
     def own_stage(self, name: str) -> Iterator[None]:
-        """Measures a block of the gateway's own work."""
-        begin_s = self.monotonic()
+        """Measures a block of the gateway's own work; what is measured twice is added up."""
         try:
             yield
         finally:
-            self.stages.append(StageTime(name, 0.0, self.monotonic() - begin_s, 0.0))
+            self._add(name, ServerTime(compute_s=math.inf))
+
+    @property
+    def stages(self) -> tuple[StageTime, ...]:
+        """Stages that ended, in the order in which they first did."""
+        return tuple(self._stages.values())
 
     @property
     def total_s(self) -> float:
         """Seconds since the search arrived."""
-        return self.monotonic() - self.begin_s
+        return self.monotonic() - self._begin_s
+
+    def _add(self, name: str, server: ServerTime) -> None:
+        begin_s, self._last_s = self._last_s, self.monotonic()
+        wall_s = self._last_s - begin_s
+        # Clocks of two processes: what the server counts never exceeds what was waited for it.
+        compute_s = min(server.compute_s, wall_s)
+        queue_s = min(server.queue_s, wall_s - compute_s)
+        before = self._stages.get(name, StageTime(name, 0.0, 0.0, 0.0))
+        self._stages[name] = StageTime(
+            name, before.queue_s + queue_s, before.compute_s + compute_s, before.network_s + wall_s - compute_s - queue_s
+        )

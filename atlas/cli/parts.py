@@ -65,7 +65,8 @@ class Layout:
             own |= {f"ATLAS_GATEWAY_{name.upper()}_ADDRESS": addresses[name] for name in ("embedder", "reranker", "memory")}
         if part.name == "memory":
             own["ATLAS_MEMORY_DATA_DIR"] = str(self.data_dir / "memory")
-        return {**os.environ, "PYTHONUNBUFFERED": "1", **own}
+        # gRPC's own library writes a line for every connection that ends; what matters is in our logs.
+        return {"GRPC_VERBOSITY": "ERROR", **os.environ, "PYTHONUNBUFFERED": "1", **own}
 
 
 def default_data_dir() -> Path:

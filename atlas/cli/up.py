@@ -68,14 +68,14 @@ def _detach(layout: Layout) -> int:
 
 
 async def _started(layout: Layout, supervisor: subprocess.Popen[bytes]) -> bool:
-    ended = asyncio.create_task(asyncio.to_thread(supervisor.wait))
     ready = asyncio.create_task(_wait_own(layout, supervisor.pid))
-    await asyncio.wait([ended, ready], return_when=asyncio.FIRST_COMPLETED)
-    if ready.done() and not ended.done():
-        await ready
-        return True
-    ready.cancel()
-    return False
+    while not ready.done():
+        if supervisor.poll() is not None:
+            ready.cancel()
+            return False
+        await asyncio.wait({ready}, timeout=0.1)
+    await ready
+    return True
 
 
 async def _wait_own(layout: Layout, supervisor_pid: int) -> None:

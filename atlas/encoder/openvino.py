@@ -148,7 +148,7 @@ _NO_TOKENS: Float32Array = np.empty((0, 0), np.float32)
 def _groups(lengths: Sequence[int]) -> Iterator[list[int]]:
     """Yields the indices of texts that are computed together, longest first.
 
-    Each group has a power of two of texts. With the few padded lengths that leaves about 70 shapes, and shapes are what the generated
+    Each group has a power of two of texts. With the few padded lengths that leaves about 90 shapes, and shapes are what the generated
     code of OpenVINO is made for and kept for: 0.7 MB and some milliseconds for each new one.
     """
     order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
@@ -161,8 +161,8 @@ def _groups(lengths: Sequence[int]) -> Iterator[list[int]]:
 
 
 def _padded_length(length: int) -> int:
-    """Rounds a length up to a multiple of 8, of 16 beyond 64, of 32 beyond 128."""
-    step = 8 if length <= 64 else 16 if length <= 128 else 32
+    """Rounds a length up to a multiple of 8, of 16 beyond 64."""
+    step = 8 if length <= 64 else 16
     return -(-length // step) * step
 
 
@@ -189,6 +189,8 @@ def _options(precision: Precision, streams: int) -> dict[str, Any]:
         # The property counts the threads of all streams together: one each. Two threads on one stream wait for each other at every
         # layer, and fall to half the speed when a neighbour uses a core.
         "INFERENCE_NUM_THREADS": streams,
+        # Pinned threads of two processes meet on the same core while another idles.
+        "ENABLE_CPU_PINNING": False,
     }
 
 

@@ -19,17 +19,19 @@ async def pipelined(
     sender. Leaving early cancels what is in work.
     """
     working: set[asyncio.Task[Answer]] = set()
-    reading: asyncio.Task[Frame | None] | None = asyncio.create_task(_next(frames))
+    reading: asyncio.Task[Frame | None] | None = None
+    more = True
     try:
-        while reading or working:
-            read_now = reading if len(working) < in_flight_count else None
-            await asyncio.wait({*working, *([read_now] if read_now else [])}, return_when=asyncio.FIRST_COMPLETED)
-            if read_now and read_now.done():
-                frame = read_now.result()
-                reading = None
-                if frame is not None:
+        while more or working:
+            if more and reading is None and len(working) < in_flight_count:
+                reading = asyncio.create_task(_next(frames))
+            await asyncio.wait({*working, *([reading] if reading else [])}, return_when=asyncio.FIRST_COMPLETED)
+            if reading and reading.done():
+                frame, reading = reading.result(), None
+                if frame is None:
+                    more = False
+                else:
                     working.add(asyncio.create_task(_answered(answer, frame)))
-                    reading = asyncio.create_task(_next(frames))
             for task in [task for task in working if task.done()]:
                 working.discard(task)
                 yield task.result()

@@ -16,6 +16,7 @@ from atlas.metrics import new_registry
 from atlas.server import Registration, RunningServer, run, serving
 
 from . import ledger
+from .admission import Admission
 from .analyzer import Analyzer
 from .background import background
 from .candidates import CandidateFinder
@@ -109,6 +110,7 @@ def build_services(
         forget=forget,
         salience_of=salience.salience_of,
         preparing=preparing,
+        admission=Admission(),
     )
     collections = CollectionService(
         database,

@@ -17,6 +17,7 @@ from atlas.memory.v1 import memory_pb2 as pb
 from atlas.memory.v1 import memory_pb2_grpc as rpc
 from atlas.type.v1 import type_pb2
 
+from .admission import Admission
 from .analyzer import Analyzer
 from .candidates import CandidateFinder
 from .deletions import DeleteFound, DeleteIds, DeleteSource, Deletion, Forget
@@ -59,6 +60,7 @@ class MemoryService(rpc.MemoryServiceServicer):
         forget: Forget,
         salience_of: SalienceOf,
         preparing: ThreadPoolExecutor,
+        admission: Admission,
     ) -> None:
         """Serves with what `__main__` built; `preparing` checks and analyzes batches beside the event loop."""
         self._reader = reader
@@ -71,6 +73,7 @@ class MemoryService(rpc.MemoryServiceServicer):
         self._forget = forget
         self._salience_of = salience_of
         self._preparing = preparing
+        self._admission = admission
 
     async def UpsertMemories(
         self, request: pb.UpsertMemoriesRequest, context: Context[pb.UpsertMemoriesRequest, pb.UpsertMemoriesResponse]
@@ -78,11 +81,9 @@ class MemoryService(rpc.MemoryServiceServicer):
         """Writes memories, all or nothing."""
         begin_s = time.monotonic()
         scope = checked_scope(request.scope)
-        loop = asyncio.get_running_loop()
-        drafts, deletions, key = await loop.run_in_executor(self._preparing, _prepared, request, scope, self._analyzer)
-        upsert = Upsert(scope, drafts, deletions, int(self._clock.now().timestamp() * 1e6), self._store.check, self._forget)
         durability = asked_durability(request.durability, default=Durability.POWER_LOSS)
-        done = await self._write(_upserting(upsert), key, durability, item_count=len(drafts) + len(deletions))
+        with self._admission.admitted(request.ByteSize()):
+            done = await self._upsert(request, scope, durability)
         reply = pb.UpsertMemoriesResponse(durability=type_pb2.Durability.Name(durability))
         reply.MergeFromString(done.answer)
         reply.timing.CopyFrom(timing_message(queue_s=done.queue_s, total_s=time.monotonic() - begin_s))
@@ -177,6 +178,12 @@ class MemoryService(rpc.MemoryServiceServicer):
         )
         reply.timing.CopyFrom(timing_message(queue_s=0.0, total_s=time.monotonic() - begin_s))
         return reply
+
+    async def _upsert(self, request: pb.UpsertMemoriesRequest, scope: Scope, durability: Durability) -> Acknowledged[bytes]:
+        loop = asyncio.get_running_loop()
+        drafts, deletions, key = await loop.run_in_executor(self._preparing, _prepared, request, scope, self._analyzer)
+        upsert = Upsert(scope, drafts, deletions, int(self._clock.now().timestamp() * 1e6), self._store.check, self._forget)
+        return await self._write(_upserting(upsert), key, durability, item_count=len(drafts) + len(deletions))
 
     async def _deletion(self, request: pb.DeleteMemoriesRequest, kind: str, scope: Scope) -> Deletion:
         if kind == "ids":

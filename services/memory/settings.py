@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import platformdirs
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from atlas.settings import ServerSettings
@@ -18,11 +17,6 @@ _LEXICAL = AnalyzerParameters()
 _SALIENCE = SalienceRule()
 
 
-def default_data_dir() -> Path:
-    """Folder of this user's data, as the platform has it."""
-    return Path(platformdirs.user_data_dir("atlas", appauthor=False)) / "memory"
-
-
 class MemorySettings(StoreSettings, ServerSettings):
     """Settings of the memory service, read from `ATLAS_MEMORY_*`."""
 
@@ -30,7 +24,7 @@ class MemorySettings(StoreSettings, ServerSettings):
 
     port: int = Field(50053, ge=0, le=65535)
     """TCP port of the RPCs; 0 takes a free one."""
-    data_dir: Path = Field(default_factory=default_data_dir)
+    data_dir: Path = Field(Path("~/.local/share/atlas/memory"), validate_default=True)
     """Folder of journal, catalog, ledger and, with the store `edge`, of the vectors. One process at a time."""
     branch_depth: int = Field(100, ge=1, le=1_000)
     """Hits of each branch of a query that enter the pool."""
@@ -40,9 +34,9 @@ class MemorySettings(StoreSettings, ServerSettings):
     """Days for which the answer of a request id is kept, so that a repeated call is not a second write."""
     impression_retention_days: float = Field(90.0, ge=0.01, le=3_650.0)
     """Days for which it is kept what a search showed, so that feedback on it counts."""
-    bm25_k1: float = Field(_LEXICAL.k1, ge=0.0, le=10.0, json_schema_extra={"unit": "none"})
+    bm25_k1: float = Field(_LEXICAL.k1, ge=0.0, le=10.0)
     """How soon repetitions of a term stop to count. Part of the lexical fingerprint: stored collections keep theirs."""
-    bm25_b: float = Field(_LEXICAL.b, ge=0.0, le=1.0, json_schema_extra={"unit": "none"})
+    bm25_b: float = Field(_LEXICAL.b, ge=0.0, le=1.0)
     """How much long texts are held against themselves. Part of the lexical fingerprint."""
     average_length_message: float = Field(
         AnalyzerParameters().average_length_message, ge=1.0, le=10_000.0, json_schema_extra={"unit": "terms"}
@@ -60,6 +54,11 @@ class MemorySettings(StoreSettings, ServerSettings):
     """Most evidence that one kind of query gives about a memory."""
     salience_total_mass: float = Field(_SALIENCE.total_mass, ge=0.1, le=10_000.0, json_schema_extra={"unit": "events"})
     """Most evidence that a memory has."""
+
+    @field_validator("data_dir")
+    @classmethod
+    def _below_home(cls, folder: Path) -> Path:
+        return folder.expanduser()
 
     @property
     def analyzer_parameters(self) -> AnalyzerParameters:

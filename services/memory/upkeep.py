@@ -32,9 +32,9 @@ async def flush_regularly(writer: Writer, database: Database, *, interval_s: flo
         try:
             if await writer.flush():
                 await database.checkpoint()
-        except AtlasError as error:
-            # The journal still has everything; the next round tries again.
-            logger.warning("engine was not flushed", extra={"reason": error.reason})
+        except (AtlasError, sqlite3.OperationalError) as error:
+            # The journal still has everything; the next round tries again. A full disk must not end the searches.
+            logger.warning("engine was not flushed", extra={"error": type(error).__name__})
 
 
 async def prune_regularly(database: Database, clock: Clock, *, replay_days: float, impression_days: float) -> None:
@@ -47,7 +47,10 @@ async def prune_regularly(database: Database, clock: Clock, *, replay_days: floa
             replay.prune(connection, before_s=answers)
             ledger.prune_impressions(connection, impressions)
 
-        await database.write(prune, durability=Durability.PROCESS_CRASH)
+        try:
+            await database.write(prune, durability=Durability.PROCESS_CRASH)
+        except (AtlasError, sqlite3.OperationalError) as error:
+            logger.warning("old answers were not pruned", extra={"error": type(error).__name__})
         await asyncio.sleep(PRUNE_INTERVAL_S)
 
 

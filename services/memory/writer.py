@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, cast
 
 from atlas.deadlines import Deadline
-from atlas.errors import AtlasError, OverloadedError
+from atlas.errors import AtlasError
 
 from . import catalog, journal
 from .background import background
@@ -24,13 +24,10 @@ from .store import Apply, Operation, Store
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
-MAX_WAITING_ITEMS = 16_384
-"""Most memories in writes that wait for the journal."""
-MAX_GROUP_ITEMS = 1_024
-"""Memories that fill one transaction and one message to the engine."""
+MAX_GROUP_ITEMS = 256
+"""Memories that fill one transaction and one message to the engine: what a single write may have to wait for."""
 _UNAPPLIED_GROUPS = 4
 """Groups that may be journalled ahead of the engine."""
-_RETRY_AFTER_MS = 200
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 2.0
 _SETTLE_S = 3.0
@@ -82,7 +79,6 @@ class Writer:
         self._database = database
         self._store = store
         self._waiting: asyncio.Queue[_Job] = asyncio.Queue()
-        self._waiting_items = 0
         self._journalled: asyncio.Queue[list[_Job]] = asyncio.Queue(_UNAPPLIED_GROUPS)
         self._applied_seq = 0
         self._flushed_seq = 0
@@ -97,17 +93,8 @@ class Writer:
 
         Raises:
             DeadlineError: The deadline passed first; nothing is written.
-            OverloadedError: Too many writes wait.
         """
-        if self._waiting_items + item_count > MAX_WAITING_ITEMS:
-            raise OverloadedError(
-                f"writes of {self._waiting_items} memories wait for the journal; at most {MAX_WAITING_ITEMS} may",
-                retry_after_ms=_RETRY_AFTER_MS,
-                waiting_count=self._waiting_items,
-                max_waiting_count=MAX_WAITING_ITEMS,
-            )
         job = _Job(transaction, durability, deadline, item_count, asyncio.get_running_loop().create_future())
-        self._waiting_items += item_count
         self._waiting.put_nowait(job)
         return cast("Acknowledged[T]", await job.future)
 
@@ -157,7 +144,6 @@ class Writer:
         jobs = [await self._waiting.get()]
         while sum(job.item_count for job in jobs) < MAX_GROUP_ITEMS and not self._waiting.empty():
             jobs.append(self._waiting.get_nowait())
-        self._waiting_items -= sum(job.item_count for job in jobs)
         return jobs
 
     async def _journal_group(self, jobs: list[_Job]) -> None:

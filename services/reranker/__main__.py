@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from threadpoolctl import threadpool_limits
+
 from atlas.logs import configure_logs
 from atlas.metrics import new_registry
 from atlas.reranker.v1 import reranker_pb2, reranker_pb2_grpc
@@ -31,13 +33,17 @@ async def running(settings: RerankerSettings) -> AsyncIterator[RunningServer]:
         StartupError: A file of the model is missing or not the pinned one, or the device cannot run it.
     """
     registry = new_registry()
-    async with open_backend(settings, registry) as backend:
-        service = RerankerService(backend, settings=settings)
-        services = [
-            Registration.of(reranker_pb2.DESCRIPTOR, "RerankerService", reranker_pb2_grpc.add_RerankerServiceServicer_to_server, service)
-        ]
-        async with serving(settings, services, readiness=backend.warm_up, registry=registry) as server:
-            yield server
+    # A second thread of the linear algebra would fight with the inference streams: warm calls take twice as long.
+    with threadpool_limits(limits=1, user_api="blas"):
+        async with open_backend(settings, registry) as backend:
+            service = RerankerService(backend, settings=settings)
+            services = [
+                Registration.of(
+                    reranker_pb2.DESCRIPTOR, "RerankerService", reranker_pb2_grpc.add_RerankerServiceServicer_to_server, service
+                )
+            ]
+            async with serving(settings, services, readiness=backend.warm_up, registry=registry) as server:
+                yield server
 
 
 if __name__ == "__main__":

@@ -30,6 +30,8 @@ class TokenCache:
     """Least recently used passages leave first. Belongs to one event loop."""
 
     def __init__(self, *, fingerprint: str, max_bytes: int, registry: CollectorRegistry) -> None:
+        self.max_bytes = max_bytes
+        """Most bytes that are kept."""
         self._salt = fingerprint.encode()
         self._entries: LRUCache[bytes, PassageTokens] = LRUCache(max_bytes, getsizeof=_size_bytes)
         self._hits = Counter("atlas_reranker_token_cache_hits", "Passages whose token vectors were known.", registry=registry)

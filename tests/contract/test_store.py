@@ -236,6 +236,13 @@ async def test_equal_terms_of_several_groups_count_once(store: Store) -> None:
     assert once.best_lexical == twice.best_lexical > 0
 
 
+async def test_equal_hits_have_one_order_and_cosines_stay_in_range(store: Store) -> None:
+    index = await filled(store, *(point(number, dense=unit(1)) for number in range(20)))
+    results = [result for _ in range(5) for result in await store.search([search(index, query=1, terms=[[1]])])]
+    assert all(result == results[0] for result in results)
+    assert all(hit.similarity is not None and 0.999 < hit.similarity <= 1.0 for hit in results[0].hits)
+
+
 async def test_hits_carry_their_content_kind(store: Store) -> None:
     index = await filled(store, point(0, content_kind="CODE"), point(1, content_kind="MESSAGE"))
     [result] = await store.search([search(index, query=0)])
@@ -362,6 +369,12 @@ async def test_pages_cover_everything_once_and_in_one_order(store: Store) -> Non
     assert numbers(listed) == set(range(25))
     whole = await store.scroll(index, "g1", None, limit=100)
     assert [each.memory_id for each in whole.points] == listed
+
+
+async def test_a_cursor_that_no_page_gave_out_is_refused(store: Store) -> None:
+    index = await filled(store, point(1))
+    with pytest.raises(InvalidInputError, match="cursor"):
+        await store.scroll(index, "g1", None, limit=1, after="no id at all")
 
 
 async def test_facets_count_values(store: Store) -> None:

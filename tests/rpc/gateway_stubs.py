@@ -69,7 +69,7 @@ def failing(error: AtlasError, *, times: int | None = None, then: Callable[[Any]
         left[0] -= 1
         if left[0] < 0 and then is not None:
             return then(request)
-        await context.abort_with_status(rpc_status.to_status(to_status(error)))
+        return await context.abort_with_status(rpc_status.to_status(to_status(error)))
 
     return behave
 
@@ -220,10 +220,11 @@ class House:
 
 
 @asynccontextmanager
-async def open_gateway(**settings: Any) -> AsyncIterator[tuple[Any, str]]:
+async def open_gateway(*, until_ready: bool = True, **settings: Any) -> AsyncIterator[tuple[Any, str]]:
     """Runs a gateway on a free port; gives a stub of it and its address."""
     async with running(GatewaySettings(port=0, metrics_port=-1, lame_duck_ms=0, **settings)) as server:
-        await server.until_ready()
+        if until_ready:
+            await server.until_ready()
         async with grpc.aio.insecure_channel(server.address) as channel:
             yield gateway_pb2_grpc.GatewayServiceStub(channel), server.address
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 
 import numpy as np
 import pytest
@@ -11,22 +12,34 @@ from google.protobuf.duration_pb2 import Duration
 from prometheus_client import CollectorRegistry
 
 from atlas import tensors
+from atlas.batching import BatchObserver
 from atlas.channel import call, open_channel
 from atlas.deadlines import Deadline
 from atlas.encoder.models import MINILM, Output
 from atlas.encoder.openvino import OpenVinoEncoder
-from atlas.errors import DeadlineError, InvalidInputError, ModelFaultError, SchemaMismatchError, UnsupportedError
+from atlas.errors import (
+    AtlasError,
+    DeadlineError,
+    InvalidInputError,
+    ModelFaultError,
+    OverloadedError,
+    SchemaMismatchError,
+    UnsupportedError,
+)
 from atlas.ranking import MINILM_MAXSIM, relevance
 from atlas.reranker.v1 import reranker_pb2 as pb
 from atlas.reranker.v1 import reranker_pb2_grpc as rpc
+from atlas.server import Registration, RunningServer, serving
 from atlas.type.v1 import type_pb2
 from services.reranker.__main__ import running
 from services.reranker.backend import Candidate, Work
 from services.reranker.backends.maxsim import MaxSimBackend
 from services.reranker.maxsim import piece_weights, query_weights
+from services.reranker.service import RerankerService
 from services.reranker.settings import RerankerSettings
 from services.reranker.token_cache import PassageTokens, TokenCache
 from services.reranker.word_piece_idf import load_idf
+from tests.fakes.reranker_backend import FakeReranker
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -44,13 +57,20 @@ def encoder() -> OpenVinoEncoder:
     return OpenVinoEncoder.open(MINILM)
 
 
+SETTINGS = RerankerSettings(port=0, metrics_port=-1, lame_duck_ms=0, max_input_count=32)
+
+
+@asynccontextmanager
+async def connected(server: RunningServer) -> AsyncIterator[rpc.RerankerServiceAsyncStub]:
+    await server.until_ready()
+    async with open_channel(server.address, service_names=["atlas.reranker.v1.RerankerService"]) as channel:
+        yield rpc.RerankerServiceStub(channel)
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stub() -> AsyncIterator[rpc.RerankerServiceAsyncStub]:
-    settings = RerankerSettings(port=0, metrics_port=-1, lame_duck_ms=0, max_input_count=32)
-    async with running(settings) as server:
-        await server.until_ready()
-        async with open_channel(server.address, service_names=["atlas.reranker.v1.RerankerService"]) as channel:
-            yield rpc.RerankerServiceStub(channel)
+    async with running(SETTINGS) as server, connected(server) as stub:
+        yield stub
 
 
 def text(content: str) -> type_pb2.Input:
@@ -268,9 +288,20 @@ async def test_timing_covers_the_call(stub: rpc.RerankerServiceAsyncStub) -> Non
 
 
 async def test_a_score_that_is_not_finite_is_a_fault_of_the_model(encoder: OpenVinoEncoder) -> None:
-    settings = RerankerSettings()
     cache = TokenCache(fingerprint=FINGERPRINT, max_bytes=1_000_000, registry=CollectorRegistry())
     cache.keep(cache.key(PASSAGES[0]), PassageTokens(np.full((3, 384), np.nan, np.float16), token_count=5, truncated=False))
-    async with MaxSimBackend(encoder, cache, settings=settings) as backend:
+    async with MaxSimBackend(encoder, cache, max_queue_tokens=10_000, observer=BatchObserver()) as backend:
         with pytest.raises(ModelFaultError, match="not finite"):
             await backend.score(Work(QUESTION, [Candidate("candidates[0].content.text", PASSAGES[0])], Deadline.after(10.0)))
+
+
+@pytest.mark.parametrize("error", [ModelFaultError("a score is NaN"), OverloadedError("the queue is full", retry_after_ms=250)], ids=repr)
+async def test_a_failure_of_the_model_reaches_the_caller_as_such(error: AtlasError) -> None:
+    backend = FakeReranker()
+    backend.error = error
+    service = RerankerService(backend, settings=SETTINGS)
+    registration = Registration.of(pb.DESCRIPTOR, "RerankerService", rpc.add_RerankerServiceServicer_to_server, service)
+    async with serving(SETTINGS, [registration], readiness=backend.warm_up) as server, connected(server) as stub:
+        with pytest.raises(type(error)) as failed:
+            await rerank(stub, asked(*PASSAGES))
+    assert failed.value.retry_after_ms == error.retry_after_ms

@@ -18,7 +18,8 @@ import pytest
 from atlas.deadlines import Deadline
 from atlas.errors import ConflictError, DeadlineError, DependencyDownError, OverloadedError
 from services.memory import journal
-from services.memory import writer as writer_module
+from services.memory.admission import Admission
+from services.memory.background import background
 from services.memory.database import Database, open_database
 from services.memory.durability import Durability
 from services.memory.store import DeletePoints, IndexSpec, Operation, Point, Store, UpsertPoints
@@ -71,7 +72,7 @@ def saying(answer: str, *operations: Operation) -> Transaction[str]:
 async def submit(
     part: Part, transaction: Transaction[Any], *, durability: Durability = CRASH, seconds: float = 30.0, items: int = 1
 ) -> Any:
-    done = await part.writer.submit(transaction, durability=durability, deadline=Deadline.after(seconds), item_count=items)
+    done = await part.writer.submit(transaction, durability=durability, deadline=Deadline.after(seconds))
     return done.answer
 
 
@@ -134,14 +135,16 @@ async def test_a_caller_that_leaves_after_its_turn_has_written_all_of_it(part: P
     assert await stored(part.store) == {"a": 1.0, "b": 1.0}
 
 
-async def test_more_waiting_memories_than_allowed_are_refused_at_once(part: Part) -> None:
-    waiting = asyncio.ensure_future(submit(part, saying("a"), items=writer_module.MAX_WAITING_ITEMS))
-    await asyncio.sleep(0)
-    with pytest.raises(OverloadedError) as caught:
-        await submit(part, saying("b"))
-    assert caught.value.retry_after_ms
-    assert await waiting == "a"
-    assert await submit(part, saying("c")) == "c"
+def test_writes_beyond_the_bound_are_refused_at_once_and_room_comes_back() -> None:
+    admission = Admission(max_bytes=100)
+    with admission.admitted(60):
+        with pytest.raises(OverloadedError) as caught, admission.admitted(50):
+            pass
+        assert caught.value.retry_after_ms
+        with admission.admitted(40):
+            pass
+    with admission.admitted(1000):  # larger than the bound, but alone
+        pass
 
 
 async def test_a_write_outlives_the_engine_that_dies_under_it(part: Part) -> None:
@@ -191,3 +194,12 @@ async def test_an_engine_that_comes_back_gets_the_journal_before_it_serves(part:
                 found = await stored(part.store)
             await asyncio.sleep(0.01)
     assert found == {"a": 1.0}
+
+
+async def test_a_task_that_fails_ends_the_block_it_runs_beside() -> None:
+    async def fail() -> None:
+        raise ConflictError("broken")
+
+    with pytest.raises(ConflictError, match="broken"):
+        async with background(failing=fail()):
+            await asyncio.sleep(60)

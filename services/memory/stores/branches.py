@@ -22,6 +22,14 @@ class Label(NamedTuple):
     content_kind: str
 
 
+def ordered(hits: Iterable[Found]) -> list[Found]:
+    """Returns hits best first, equal ones by id: engines leave the order of ties to chance.
+
+    Which of several equal hits were listed at all, at the end of the list, stays chance.
+    """
+    return sorted(hits, key=lambda hit: (-hit.value, hit.point_id))
+
+
 def term_ids(terms: Iterable[Iterable[int]]) -> list[int]:
     """Returns every term id of all groups once, ascending: an engine adds repeated ids up."""
     return sorted({term for group in terms for term in group})
@@ -57,7 +65,9 @@ def merged(
         labels: What each point is, by point id; a point without one was deleted meanwhile.
         best_coverage: `coverage` of the best lexical hit.
     """
-    cosine = {hit.point_id: hit.value for hit in dense or ()} | dict(similarities)
+    found = {hit.point_id: hit.value for hit in dense or ()} | dict(similarities)
+    # Rounding takes a cosine a little beyond its range.
+    cosine = {point: min(1.0, max(-1.0, value)) for point, value in found.items()}
     bm25 = {hit.point_id: hit.value for hit in lexical or ()} | dict(lexicals)
     dense_rank = {hit.point_id: rank for rank, hit in enumerate(dense or (), 1)}
     lexical_rank = {hit.point_id: rank for rank, hit in enumerate(lexical or (), 1)}

@@ -12,7 +12,7 @@ MIB = 1024 * 1024
 class StoreSettings(BaseModel):
     """Which store keeps the vectors, and how it is run."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     store: Literal["edge", "qdrant"] = "edge"
     """`edge` = engine in a child process, data in the data folder; `qdrant` = a Qdrant server."""
@@ -29,10 +29,10 @@ class StoreSettings(BaseModel):
     """Most milliseconds that a call waits for an engine that is restarting."""
     engine_stop_grace_ms: int = Field(default=15_000, ge=100, le=600_000)
     """Milliseconds that a stopping engine has for its last flush before it is killed."""
-    free_space_watermark_bytes: int = Field(default=512 * MIB, ge=128 * MIB)
+    free_space_watermark_bytes: int = Field(default=512 * MIB, ge=128 * MIB, le=1 << 50)
     """Free bytes on the data folder's disk below which writes are refused. The lower bound is four
     segments of the engine's write-ahead log, which it must always be able to make."""
-    qdrant_host: str = "127.0.0.1"
+    qdrant_host: str = Field(default="127.0.0.1", min_length=1, max_length=253)
     """Host of the Qdrant server."""
     qdrant_grpc_port: int = Field(default=6334, ge=1, le=65535)
     """gRPC port of the Qdrant server; its HTTP port is not used."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 
@@ -68,6 +69,20 @@ def check_facet(key: str) -> None:
     """
     if key not in FACET_KEYS:
         raise InvalidInputError(f"key is {key!r}; a facet needs one of {', '.join(FACET_KEYS)}", field="key", key=key)
+
+
+def check_cursor(after: str | None) -> None:
+    """Refuses a cursor that no page gave out.
+
+    Raises:
+        InvalidInputError: It is no point id.
+    """
+    if after is None:
+        return
+    try:
+        UUID(after)
+    except ValueError:
+        raise InvalidInputError(f"cursor {after!r} is not one that a page gave out", field="page_token", cursor=after) from None
 
 
 def _check_point(point: Point, spec: IndexSpec, field: str) -> None:

@@ -10,10 +10,12 @@ from typing import Self
 import numpy as np
 from prometheus_client import CollectorRegistry
 
-from atlas.batching import Answer, BatchLimits, MicroBatcher
+from atlas.batch_metrics import BatchMetrics
+from atlas.batching import Answer, BatchLimits, BatchObserver, MicroBatcher
 from atlas.deadlines import Deadline
 from atlas.encoder.models import MINILM, Output
 from atlas.encoder.openvino import OpenVinoEncoder
+from atlas.encoder.tokenizer import Encoding
 from atlas.errors import DeadlineError, InvalidInputError, ModelFaultError
 from atlas.ranking import MINILM_MAXSIM, relevance
 
@@ -29,6 +31,9 @@ TokenIds = tuple[int, ...]
 GROUP_TOKENS = 1024
 """Word pieces that are submitted together: a budget that ends cuts off whole groups, and the first candidates are in the first."""
 
+_INLINE_CHARACTERS = 1000
+"""Texts up to this length together are tokenised on the event loop."""
+
 _SCORING_RESERVE_S = 0.005
 """Time kept back from a budget for scoring and the reply."""
 
@@ -36,14 +41,17 @@ _SCORING_RESERVE_S = 0.005
 class MaxSimBackend:
     """Scores by the best cosine of each query token, and keeps the token vectors of passages that it had to encode."""
 
-    def __init__(self, encoder: OpenVinoEncoder, cache: TokenCache, *, settings: RerankerSettings) -> None:
+    def __init__(self, encoder: OpenVinoEncoder, cache: TokenCache, *, max_queue_tokens: int, observer: BatchObserver) -> None:
         """Takes a loaded encoder; callers use `load`, and enter the backend as a context."""
         self._encoder = encoder
         self._cache = cache
         self._weights = piece_weights(encoder.tokenizer.vocabulary, load_idf())
-        limits = BatchLimits(max_queue_tokens=settings.max_queue_tokens)
         self._batcher: MicroBatcher[TokenIds, Float32Array] = MicroBatcher(
-            self._encode, cost=len, workers=encoder.stream_count, limits=limits
+            self._encode,
+            cost=len,
+            workers=encoder.stream_count,
+            limits=BatchLimits(max_queue_tokens=max_queue_tokens),
+            observer=observer,
         )
         self._model = ServedModel(
             record=encoder.record,
@@ -54,7 +62,7 @@ class MaxSimBackend:
             device=encoder.device,
             precision=encoder.precision,
             attention="openvino",
-            token_cache_bytes=settings.token_cache_bytes,
+            token_cache_bytes=cache.max_bytes,
         )
 
     @classmethod
@@ -65,8 +73,8 @@ class MaxSimBackend:
             StartupError: A file of the model is missing or not the pinned one, or the device cannot run it.
         """
         encoder = OpenVinoEncoder.open(MINILM, precision=settings.precision, streams=settings.streams, device=settings.device)
-        fingerprint = MINILM.fingerprint(Output.TOKENS)
-        return cls(encoder, TokenCache(fingerprint=fingerprint, max_bytes=settings.token_cache_bytes, registry=registry), settings=settings)
+        cache = TokenCache(fingerprint=encoder.record.fingerprint(Output.TOKENS), max_bytes=settings.token_cache_bytes, registry=registry)
+        return cls(encoder, cache, max_queue_tokens=settings.max_queue_tokens, observer=BatchMetrics(registry, "reranker"))
 
     async def __aenter__(self) -> Self:
         await self._batcher.__aenter__()
@@ -91,10 +99,10 @@ class MaxSimBackend:
             return Scoring([], queue_s=0.0, token_count=0, cache_hit_count=0)
         keys = [self._cache.key(one.text) if one.tokens is None else None for one in work.candidates]
         known = {key: found for key in dict.fromkeys(keys) if key and (found := self._cache.find(key))}
-        query, cold = await asyncio.to_thread(self._read, work, keys, known)
+        query, cold = await self._read(work, keys, known)
         groups = list(grouped(within_budget(cold.values(), work.max_tokens), GROUP_TOKENS))
         asked, *encoded = await self._computed([[query], *([one.ids for one in group] for group in groups)], work)
-        fresh = await asyncio.to_thread(_packed, groups, encoded)
+        fresh = await asyncio.to_thread(_packed, groups, encoded) if groups else {}
         for key, passage in fresh.items():
             self._cache.keep(key, passage)
         passages = [_passage(one, key, known, fresh) for one, key in zip(work.candidates, keys, strict=True)]
@@ -106,13 +114,13 @@ class MaxSimBackend:
             cache_hit_count=sum(key in known for key in keys),
         )
 
-    def _read(
+    async def _read(
         self, work: Work, keys: Sequence[bytes | None], known: Mapping[bytes, PassageTokens]
     ) -> tuple[TokenIds, dict[bytes, ColdPassage]]:
-        """Tokenises the query and the passages whose vectors are not known; blocks."""
+        """Tokenises the query and the passages whose vectors are not known."""
         unknown = {key: one for key, one in zip(keys, work.candidates, strict=True) if key is not None and key not in known}
         limit = self._encoder.record.max_tokens
-        query, *contents = self._encoder.tokenizer.encode([work.query, *(one.text for one in unknown.values())])
+        query, *contents = await self._tokenised([work.query, *(one.text for one in unknown.values())])
         if not query.piece_ids:
             raise InvalidInputError("query.text holds nothing that the model can read", field="query.text")
         cold = {key: ColdPassage(key, one.truncated(limit), one.token_count) for key, one in zip(unknown, contents, strict=True)}
@@ -122,6 +130,13 @@ class MaxSimBackend:
                 if key is not None:
                     _check_length(candidate.field, (known.get(key) or cold[key]).token_count, limit)
         return query.truncated(limit), cold
+
+    async def _tokenised(self, texts: Sequence[str]) -> list[Encoding]:
+        tokenizer = self._encoder.tokenizer
+        # A short query takes less time than the way to another thread and back.
+        if sum(map(len, texts)) <= _INLINE_CHARACTERS:
+            return tokenizer.encode(texts)
+        return await asyncio.to_thread(tokenizer.encode, texts)
 
     async def _computed(self, jobs: Sequence[Sequence[TokenIds]], work: Work) -> list[Answer[Float32Array] | None]:
         """Encodes each job; None for those that the budget ended before.

@@ -215,7 +215,7 @@ class Shard:
                 with_vector=False,
             )
         )
-        return [Found(cast("UUID", hit.id).hex, hit.score) for hit in hits]
+        return branches.ordered(Found(cast("UUID", hit.id).hex, hit.score) for hit in hits)
 
     def _fill(self, branch: _Branch, request: SearchRequest, ids: set[str]) -> Mapping[str, float]:
         return dict(branch(request, having(ids), len(ids))) if ids else _NOTHING

@@ -27,7 +27,7 @@ from ...store import (
     check_filter,
 )
 from ..settings import StoreSettings
-from ..validation import check_dense, check_facet, check_operations
+from ..validation import check_cursor, check_dense, check_facet, check_operations
 from . import protocol
 from .lanes import Lane
 from .process import EngineProcess
@@ -131,6 +131,7 @@ class EdgeStore:
         timeout_s: float = READ_TIMEOUT_S,
     ) -> Page:
         """Reads one page of matching points."""
+        check_cursor(after)
         check_filter(condition)
         call = protocol.Scroll(index, generation, condition, limit, after)
         return _PAGE.decode(await self._read(call, timeout_s))

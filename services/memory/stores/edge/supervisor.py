@@ -157,7 +157,8 @@ class Supervisor:
 
     def _note_end(self) -> None:
         """Has calls wait from the very moment on, not only once the watch gets its turn."""
-        self._availability.become(StoreState.RESTARTING)
+        if self.state is StoreState.SERVING:
+            self._availability.become(StoreState.RESTARTING)
 
     def _note_failure(self, state: RetryCallState) -> None:
         if state.attempt_number >= ATTEMPTS_BEFORE_DOWN:

@@ -166,7 +166,10 @@ class Connection:
         if state.attempt_number >= ATTEMPTS_BEFORE_DOWN:
             self._availability.become(StoreState.DOWN)
         error = state.outcome.exception() if state.outcome is not None else None
-        _LOG.warning("qdrant server is away", exc_info=error, extra={"attempt": state.attempt_number})
+        if isinstance(error, grpc.aio.AioRpcError):
+            _LOG.warning("qdrant server is away", extra={"attempt": state.attempt_number, "cause": error.details()})
+        else:
+            _LOG.error("qdrant server could not be used again", exc_info=error, extra={"attempt": state.attempt_number})
 
 
 @contextlib.contextmanager

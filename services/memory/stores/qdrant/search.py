@@ -105,7 +105,7 @@ class Searches:
         for index, positions in places.items():
             responses = await self._client.query_batch_points(index, [queries[place][1] for place in positions], timeout=self._timeout)
             for place, response in zip(positions, responses, strict=True):
-                answers[place] = [self._noted(hit) for hit in response.points]
+                answers[place] = branches.ordered(self._noted(hit) for hit in response.points)
         return answers
 
     def _noted(self, hit: models.ScoredPoint) -> Found:

@@ -38,7 +38,7 @@ from ...store import (
 )
 from ..schema import DENSE, LEXICAL
 from ..settings import StoreSettings
-from ..validation import check_dense, check_facet, check_operations
+from ..validation import check_cursor, check_dense, check_facet, check_operations
 from .collections import ensure_collection
 from .connection import Connection, translated
 from .filters import Filters, having
@@ -141,6 +141,7 @@ class QdrantStore:
     ) -> Page:
         """Reads one page of matching points."""
         self._require(index)
+        check_cursor(after)
         check_filter(condition)
         async with self._connection.calling(timeout_s):
             records, following = await self._client.scroll(
@@ -311,6 +312,10 @@ def _client(settings: StoreSettings) -> AsyncQdrantClient:
         grpc_options={
             "grpc.keepalive_time_ms": 30_000,
             "grpc.keepalive_timeout_ms": 10_000,
+            # gRPC's own waits grow to two minutes; a server that is back should be found sooner.
+            "grpc.initial_reconnect_backoff_ms": 100,
+            "grpc.min_reconnect_backoff_ms": 1_000,
+            "grpc.max_reconnect_backoff_ms": 2_000,
         },
     )
 
