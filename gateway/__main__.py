@@ -25,6 +25,7 @@ from .memories import Scope
 from .models import Models
 from .remember import Rememberer
 from .search import SearchBudget, Searcher
+from .search_metrics import SearchMetrics
 from .server_state import Addresses, ServerState
 from .service import GatewayService, Parts
 from .settings import GatewaySettings
@@ -55,8 +56,9 @@ async def running(settings: GatewaySettings) -> AsyncIterator[RunningServer]:
     what is missing, and heal by themselves.
     """
     async with AsyncExitStack() as stack:
+        registry = new_registry()
         parts = await open_parts(settings, stack)
-        service = GatewayService(parts, settings, monotonic=time.monotonic)
+        service = GatewayService(parts, settings, metrics=SearchMetrics(registry), monotonic=time.monotonic)
         services = [
             Registration.of(gateway_pb2.DESCRIPTOR, "GatewayService", gateway_pb2_grpc.add_GatewayServiceServicer_to_server, service)
         ]
@@ -65,7 +67,7 @@ async def running(settings: GatewaySettings) -> AsyncIterator[RunningServer]:
             # Memory is the one part that no search can do without.
             await parts.state.check_memory(deadline=Deadline.after(settings.part_check_ms / 1_000))
 
-        async with serving(settings, services, readiness=readiness, registry=new_registry()) as server:
+        async with serving(settings, services, readiness=readiness, registry=registry) as server:
             yield server
 
 

@@ -12,7 +12,7 @@ from atlas.identity import memory_id
 from atlas.ranking import Kind
 
 from .changes import Change, Difference, change_of
-from .chunking import Chunk
+from .chunking import Chunk, identity_text
 from .clients import EmbedderModel, MemoryClient
 from .clients.memory import MAX_IDS
 from .cutting import Cutter, Uncut
@@ -164,9 +164,8 @@ class _Stream:
     async def handle(self, items: Sequence[Item]) -> Sequence[Acknowledgement]:
         """Stores a group and acknowledges its documents in their order."""
         sound = [(item, item.document) for item in items if item.document is not None]
-        done = {item.sequence: Acknowledgement(item.sequence, item.source, error=item.error) for item in items}
-        done.update((acknowledgement.sequence, acknowledgement) for acknowledgement in await self._isolated(sound))
-        return [done[item.sequence] for item in items]
+        stored = iter(await self._isolated(sound))
+        return [Acknowledgement(item.sequence, item.source, error=item.error) if item.document is None else next(stored) for item in items]
 
     async def _isolated(self, group: Sequence[tuple[Item, Document]]) -> list[Acknowledgement]:
         """Stores documents together; where one spoils that, one by one."""
@@ -242,10 +241,11 @@ def _size_of(item: Item) -> int:
 def _memories(document: Document, chunks: Sequence[Chunk], collection: str, tenant: str) -> Iterator[Memory]:
     seen: Counter[str] = Counter()
     for chunk in chunks:
-        ordinal = seen[chunk.text]
-        seen[chunk.text] += 1
+        identity = identity_text(chunk.text, document.kind)
+        ordinal = seen[identity]
+        seen[identity] += 1
         yield Memory(
-            memory_id=memory_id(tenant, collection, document.source, chunk.text, ordinal),
+            memory_id=memory_id(tenant, collection, document.source, identity, ordinal),
             collection=collection,
             text=chunk.text,
             domain=document.domain,

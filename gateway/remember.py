@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 
-from atlas.errors import InvalidInputError, NotFoundError
+from atlas.errors import InvalidInputError, NotFoundError, SchemaMismatchError
 from atlas.identity import memory_id, remembered_id
 from atlas.ranking import Kind
 
 from .changes import Difference, differences
-from .chunking import Chunk
+from .chunking import Chunk, identity_text
 from .clients import EmbedderModel, MemoryClient
 from .clients.memory import MAX_IDS
 from .cutting import Cutter, Uncut
@@ -24,6 +24,8 @@ from .writes import Writer, write_of
 
 # The memory that is edited has to exist still; a fixed word, so that a repeated request stays the same request.
 _MUST_EXIST = "*"
+# What memory says of a write without vectors whose memory went away after it was compared: comparing again finds it new.
+_DELETED_MEANWHILE = "VECTORS_NEEDED"
 
 
 class RememberOutcome(IntEnum):
@@ -112,10 +114,12 @@ class Rememberer:
         """
         model = await steps.run(lambda deadline: self._models.embedder(deadline=deadline))
         drafts = await self._drafts(texts, scope, model, steps)
-        every = drafts.every
-        stored = await steps.run(lambda deadline: self._memory.known(scope, [memory.memory_id for memory in every], deadline=deadline))
-        found = differences(every, stored)
-        outcomes = await self._store(found, drafts.edited_ids, scope, model, steps, request_id, durability)
+        try:
+            outcomes = await self._store(drafts, scope, model, steps, request_id, durability)
+        except SchemaMismatchError as error:
+            if error.reason != _DELETED_MEANWHILE:
+                raise
+            outcomes = await self._store(drafts, scope, model, steps, request_id, durability)
         return [_remembered(memories, outcomes) for memories in drafts.of_each]
 
     async def _drafts(self, texts: Sequence[NewMemory], scope: Scope, model: EmbedderModel, steps: Steps) -> _Drafts:
@@ -138,15 +142,17 @@ class Rememberer:
 
     async def _store(
         self,
-        found: Sequence[tuple[Memory, Difference]],
-        edited_ids: frozenset[str],
+        drafts: _Drafts,
         scope: Scope,
         model: EmbedderModel,
         steps: Steps,
         request_id: str,
         durability: Durability,
     ) -> dict[str, RememberOutcome]:
-        outcomes = {memory.memory_id: RememberOutcome.KNOWN for memory, _ in found}
+        every = drafts.every
+        stored = await steps.run(lambda deadline: self._memory.known(scope, [memory.memory_id for memory in every], deadline=deadline))
+        found = differences(every, stored)
+        outcomes = {memory.memory_id: RememberOutcome.KNOWN for memory in every}
         # With a request id everything goes to memory, which knows whether it was asked before.
         due = [memory for memory, difference in found if request_id or difference is not Difference.NONE]
         if not due:
@@ -157,7 +163,7 @@ class Rememberer:
         to_embed = [memory for memory, difference in found if difference in (Difference.NEW, Difference.CONTENT)]
         embedded = await self._writer.embed(to_embed, model, steps, bulk=len(to_embed) > self._interactive_text_count)
         writes = [
-            write_of(memory, embedded.get(memory.memory_id), if_match=_MUST_EXIST if memory.memory_id in edited_ids else "")
+            write_of(memory, embedded.get(memory.memory_id), if_match=_MUST_EXIST if memory.memory_id in drafts.edited_ids else "")
             for memory in due
         ]
         written = await steps.run(
@@ -213,8 +219,9 @@ def _cut_memories(new: NewMemory, chunks: Sequence[Chunk], tenant: str) -> list[
     memories: list[Memory] = []
     for chunk in chunks:
         # The whole text stands for the source that it does not have.
-        chunk_id = memory_id(tenant, new.collection, new.source or document_id, chunk.text, seen[chunk.text])
-        seen[chunk.text] += 1
+        identity = identity_text(chunk.text, _kind(new))
+        chunk_id = memory_id(tenant, new.collection, new.source or document_id, identity, seen[identity])
+        seen[identity] += 1
         place = Place(document_id=document_id, ordinal=chunk.ordinal, begin=chunk.begin, end=chunk.end)
         memories.append(_memory(new, chunk_id, chunk.text, place))
     return memories

@@ -23,6 +23,7 @@ from .memories import Durability, Scope
 from .messages import memory_message
 from .remember import Rememberer
 from .search import Searcher
+from .search_metrics import SearchMetrics
 from .server_state import FEATURES, ServerState
 from .settings import GatewaySettings
 from .steps import Patiently, WithinDeadline
@@ -50,9 +51,10 @@ class Parts:
 class GatewayService(rpc.GatewayServiceServicer):
     """Searches, remembers and ingests."""
 
-    def __init__(self, parts: Parts, settings: GatewaySettings, *, monotonic: Callable[[], float]) -> None:
+    def __init__(self, parts: Parts, settings: GatewaySettings, *, metrics: SearchMetrics, monotonic: Callable[[], float]) -> None:
         self._parts = parts
         self._settings = settings
+        self._metrics = metrics
         self._monotonic = monotonic
         self._limits = requests.SearchLimits(
             candidate_count=settings.candidate_count, result_count=settings.result_count, max_query_bytes=settings.max_query_bytes
@@ -67,7 +69,9 @@ class GatewayService(rpc.GatewayServiceServicer):
         query = requests.search_query(request, self._limits, new_id=lambda: str(uuid4()), default_deadline_s=default_s)
         deadline = deadlines.current().child(cap_s=default_s)
         answer = await self._parts.searcher.search(query, self._scope(), deadline=deadline, watch=watch)
-        return replies.search_response(answer, watch, logits_per_unit=MINILM_MAXSIM.logits_per_unit)
+        response = replies.search_response(answer, watch, logits_per_unit=MINILM_MAXSIM.logits_per_unit)
+        self._metrics.count(answer, watch.stages)
+        return response
 
     async def Remember(
         self, request: pb.RememberRequest, context: aio.ServicerContext[pb.RememberRequest, pb.RememberResponse]

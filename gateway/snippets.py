@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 MAX_CHARACTERS = 320
@@ -34,11 +35,20 @@ def snippet(text: str, query: str, *, max_characters: int = MAX_CHARACTERS) -> s
 
 def _best_begin(text: str, stems: Mapping[str, int], length: int) -> int:
     matches = list(_matches(text, stems))
-    best_weight, best_begin = 0, 0
+    inside: Counter[str] = Counter()
+    first = behind = weight = best_weight = best_begin = 0
     for position, _ in matches:
         begin = _word_begin(text, max(0, min(position - _LEAD_CHARACTERS, len(text) - length)))
-        inside = {stem for at, stem in matches if begin <= at and at + len(stem) <= begin + length}
-        weight = sum(stems[stem] for stem in inside)
+        while behind < len(matches) and matches[behind][0] + len(matches[behind][1]) <= begin + length:
+            stem = matches[behind][1]
+            weight += 0 if inside[stem] else stems[stem]
+            inside[stem] += 1
+            behind += 1
+        while first < behind and matches[first][0] < begin:
+            stem = matches[first][1]
+            inside[stem] -= 1
+            weight -= 0 if inside[stem] else stems[stem]
+            first += 1
         if weight > best_weight:
             best_weight, best_begin = weight, begin
     return best_begin

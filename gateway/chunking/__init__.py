@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .cut import Chunk, cut
+from .cut import Chunk, cut, identity_text
 
-__all__ = ["Chunk", "cut"]
+__all__ = ["Chunk", "cut", "identity_text"]

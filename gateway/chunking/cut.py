@@ -11,7 +11,7 @@ from atlas.ranking import Kind
 from .code import code_ends, code_units, line_begins
 from .packing import SliceRule, slices
 from .pieces import PieceMap, Span
-from .prose import lines_of, prose_units, sentence_ends
+from .prose import body_of, lines_of, prose_units, sentence_ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,11 @@ def cut(
             offsets = pieces.byte_offsets[begin], pieces.byte_offsets[end]
             chunks.append(Chunk(len(chunks), *offsets, text[begin:end], piece_count))
     return chunks
+
+
+def identity_text(text: str, kind: Kind) -> str:
+    """Gives the part of a chunk that its id follows from: a paragraph stays itself when the headings above it change."""
+    return body_of(text) if kind in (Kind.TEXT, Kind.IMAGE) else text
 
 
 def _spans(pieces: PieceMap, kind: Kind, rule: SliceRule, language: str) -> Iterator[Span]:

@@ -48,6 +48,13 @@ def prose_units(text: str) -> list[Span]:
     return units
 
 
+def body_of(text: str) -> str:
+    """Gives a unit without the headings and rules above its paragraph; all of it if there is nothing else."""
+    lines = lines_of(text)
+    body = next((lines[first].begin for first, last in _blocks(text, lines) if not _leads(text, lines[first : last + 1])), 0)
+    return text[body:]
+
+
 def sentence_ends(text: str, unit: Span, language: str) -> list[int]:
     """Finds where the sentences, items and rows of `unit` end; the last is the unit's end."""
     ends = {unit.end}

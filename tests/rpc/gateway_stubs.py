@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import urllib.request
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -21,6 +22,7 @@ from atlas.errors import AtlasError
 from atlas.gateway.v1 import gateway_pb2, gateway_pb2_grpc
 from atlas.memory.v1 import collection_pb2, collection_pb2_grpc, memory_pb2, memory_pb2_grpc, salience_pb2, salience_pb2_grpc
 from atlas.reranker.v1 import reranker_pb2, reranker_pb2_grpc
+from atlas.server import RunningServer
 from atlas.status import to_status
 from atlas.type.v1 import type_pb2
 from gateway.__main__ import running
@@ -212,21 +214,25 @@ class House:
     reranker: RerankerStub
     memory: MemoryStub
     gateway: Any
-    address: str
+    server: RunningServer
 
     async def search(self, *, timeout_s: float | None = None, **fields: Any) -> gateway_pb2.SearchResponse:
         query = fields.pop("query", type_pb2.Input(text=QUERY))
         return await self.gateway.Search(gateway_pb2.SearchRequest(query=query, **fields), timeout=timeout_s)
 
+    async def metrics(self) -> str:
+        url = f"http://127.0.0.1:{self.server.metrics_port}/metrics"
+        return await asyncio.to_thread(lambda: urllib.request.urlopen(url).read().decode())
+
 
 @asynccontextmanager
-async def open_gateway(*, until_ready: bool = True, **settings: Any) -> AsyncIterator[tuple[Any, str]]:
-    """Runs a gateway on a free port; gives a stub of it and its address."""
-    async with running(GatewaySettings(port=0, metrics_port=-1, lame_duck_ms=0, **settings)) as server:
+async def open_gateway(*, until_ready: bool = True, **settings: Any) -> AsyncIterator[tuple[Any, RunningServer]]:
+    """Runs a gateway on a free port; gives a stub of it and the server."""
+    async with running(GatewaySettings(**({"port": 0, "metrics_port": -1, "lame_duck_ms": 0} | settings))) as server:
         if until_ready:
             await server.until_ready()
         async with grpc.aio.insecure_channel(server.address) as channel:
-            yield gateway_pb2_grpc.GatewayServiceStub(channel), server.address
+            yield gateway_pb2_grpc.GatewayServiceStub(channel), server
 
 
 @asynccontextmanager
@@ -237,8 +243,8 @@ async def open_house(**settings: Any) -> AsyncIterator[House]:
         await stub.start()
     addresses = {f"{name}_address": f"127.0.0.1:{stub.port}" for name, stub in zip(("embedder", "reranker", "memory"), stubs, strict=True)}
     try:
-        async with open_gateway(**addresses, **settings) as (gateway, address):
-            yield House(*stubs, gateway, address)
+        async with open_gateway(**addresses, **settings) as (gateway, server):
+            yield House(*stubs, gateway, server)
     finally:
         for stub in stubs:
             await stub.stop()

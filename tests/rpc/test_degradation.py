@@ -472,6 +472,17 @@ async def test_a_model_that_cannot_be_named_does_not_degrade_the_search(house: H
     assert (response.models[0].model_id, response.models[0].fingerprint) == ("", FINGERPRINT)
 
 
+async def test_what_was_degraded_and_not_written_is_counted() -> None:
+    async with open_house(metrics_port=0) as house:
+        house.reranker.behaviour["Rerank"] = failing(OverloadedError("full"))
+        house.memory.behaviour["RecordEvents"] = failing(DiskFullError("full"))
+        await house.search()
+        page = await house.metrics()
+    assert 'atlas_gateway_degraded_total{reason="RERANK_OVERLOADED",stage="rerank"} 1.0' in page
+    assert 'atlas_gateway_salience_unwritten_total{reason="DISK_FULL"} 1.0' in page
+    assert 'atlas_gateway_stage_seconds_count{stage="candidates"} 1.0' in page
+
+
 async def test_candidates_are_limited_to_what_the_reranker_takes(house: House) -> None:
     house.reranker.max_input_count = 30
     await house.search()

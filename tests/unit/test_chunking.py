@@ -13,7 +13,7 @@ from atlas.encoder.models import MINILM
 from atlas.encoder.tokenizer import Tokenizer
 from atlas.errors import InvalidInputError
 from atlas.ranking import Kind
-from gateway.chunking import Chunk, cut
+from gateway.chunking import Chunk, cut, identity_text
 
 PIECE = re.compile(r"\w{1,4}|[^\w\s]")
 WORDS = st.sampled_from(["alpha", "beta", "ﬁn", "naïve", "日本", "Ωmega", "x", "incomprehensibilities", "e.g.", "Stop.", "why?"])
@@ -111,6 +111,13 @@ def test_windows_line_ends_separate_paragraphs_too() -> None:
 def test_headings_go_with_the_block_below_them() -> None:
     text = "# Title\n\n## Part\n\nWords.\n## Next\nMore words.\n\nLast.\n\n# End\n"
     assert texts_of(text) == ["# Title\n\n## Part\n\nWords.", "## Next\nMore words.", "Last.", "# End"]
+
+
+def test_a_paragraph_is_identified_without_the_headings_above_it() -> None:
+    assert identity_text("# Title\n\n## Part\n\nWords stay.", Kind.TEXT) == "Words stay."
+    assert identity_text("Title\n=====\n\nWords stay.", Kind.TEXT) == "Words stay."
+    assert identity_text("# Only a heading", Kind.TEXT) == "# Only a heading"
+    assert identity_text("# a comment\nx = 1", Kind.CODE) == "# a comment\nx = 1"
 
 
 def test_underlined_headings_and_rules_go_with_the_block_below_them() -> None:

@@ -161,7 +161,7 @@ class EngineProcess:
                     question.answer.set_result(body)
         except TimeoutError:
             return f"it did not answer within {self._stall_limit_s:g} s and was killed"
-        except (OSError, EOFError, ValueError) as error:
+        except (OSError, EOFError, ValueError, RuntimeError) as error:  # uvloop has RuntimeError for a pipe that was closed
             return f"its pipe failed: {error or type(error).__name__}"
 
     async def _exchange(self, body: bytes) -> bytes:
