@@ -206,7 +206,12 @@ async def _ended_by_signal(main: Callable[[], Coroutine[Any, Any, None]]) -> Non
 
 async def _become_ready(readiness: Callable[[], Awaitable[None]], health: Health) -> None:
     passing = retry_if_exception_type((DependencyDownError, DeadlineError, OverloadedError))
-    await AsyncRetrying(retry=passing, wait=wait_fixed(_READINESS_PAUSE_S), before_sleep=_log_not_ready)(readiness)
+
+    async def attempt() -> None:
+        # tenacity awaits what it recognises as a coroutine function; a lambda or a partial that returns one is not.
+        await readiness()
+
+    await AsyncRetrying(retry=passing, wait=wait_fixed(_READINESS_PAUSE_S), before_sleep=_log_not_ready)(attempt)
     await health.open()
     _logger.info("serving")
 

@@ -37,10 +37,10 @@ def configuration() -> str:
     lines = [
         "# Configuration",
         "",
-        f"{GENERATED} Every setting is an environment variable, read once at the start; an unknown `ATLAS_<PART>_*` variable stops it.",
+        f"{GENERATED} Every setting is an environment variable, read once at the start; an unknown `ATLAS_<PART>_*` stops it.",
         "`ATLAS_PROFILE`, `ATLAS_LOG_LEVEL` and `ATLAS_LOG_FORMAT` hold for all parts; a part's own variable wins. The command reads"
-        " `ATLAS_SERVER` (gateway to talk to), `ATLAS_DATA` (data folder) and `ATLAS_PORT_BASE`, and sets ports, addresses and the data folder of the"
-        " parts that it starts.",
+        " `ATLAS_SERVER` (gateway to talk to), `ATLAS_DATA` (data folder) and `ATLAS_PORT_BASE`, and sets ports, addresses and the"
+        " data folder of the parts that it starts.",
     ]
     for part, settings in PARTS.items():
         lines += ["", f"## {part}", "", *MARKDOWN_HEAD, *markdown_rows(settings)]

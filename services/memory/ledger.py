@@ -97,6 +97,8 @@ class KnownSalience:
     """Salience of one stored memory, with what it rests on."""
 
     reading: SalienceReading
+    domain: str
+    """Domain of the memory."""
     event_count: int
     last_retrieved_s: float | None
 
@@ -140,7 +142,7 @@ def read(
     for memory_id, positive, negative, state_time_s, event_count in rows:
         buckets.setdefault(memory_id, []).append((Evidence(positive, negative, state_time_s), event_count))
     return {
-        memory_id: _known(buckets.get(memory_id, []), priors[domains[memory_id]], time_s, rule)
+        memory_id: _known(buckets.get(memory_id, []), domains[memory_id], priors[domains[memory_id]], time_s, rule)
         for memory_id in memory_ids
         if memory_id in domains
     }
@@ -272,9 +274,10 @@ def _domains(connection: sqlite3.Connection, tenant: str, memory_ids: Sequence[s
     return dict(rows.fetchall())
 
 
-def _known(buckets: Sequence[tuple[Evidence, int]], prior: float, time_s: float, rule: SalienceRule) -> KnownSalience:
+def _known(buckets: Sequence[tuple[Evidence, int]], domain: str, prior: float, time_s: float, rule: SalienceRule) -> KnownSalience:
     return KnownSalience(
         reading=read_salience([evidence for evidence, _ in buckets], prior, time_s, rule),
+        domain=domain,
         event_count=sum(count for _, count in buckets),
         last_retrieved_s=max((evidence.time_s for evidence, _ in buckets), default=None),
     )

@@ -22,7 +22,7 @@ from .database import Database
 from .durability import Durability
 from .query_buckets import bucket_of
 from .salience import SalienceRule
-from .scopes import checked_tenant
+from .scopes import checked_scope, checked_tenant
 
 MAX_POOL = 400
 """Most pool members and most events of one search: twice the largest clean pool."""
@@ -67,10 +67,11 @@ class SalienceService(rpc.SalienceServiceServicer):
         self, request: pb.GetSalienceRequest, context: aio.ServicerContext[pb.GetSalienceRequest, pb.GetSalienceResponse]
     ) -> pb.GetSalienceResponse:
         """Reads the salience of memories."""
-        tenant = checked_tenant(request.scope)
+        scope = checked_scope(request.scope)
         memory_ids = list(request.memory_ids)
         _check_count("memory_ids", len(memory_ids), 1, MAX_IDS)
-        known = await self.salience_of(tenant, memory_ids)
+        found = await self.salience_of(scope.tenant, memory_ids)
+        known = {memory_id: salience for memory_id, salience in found.items() if scope.covers(salience.domain)}
         return pb.GetSalienceResponse(
             salience=[_message(memory_id, known[memory_id]) for memory_id in memory_ids if memory_id in known],
             missing_ids=[memory_id for memory_id in memory_ids if memory_id not in known],

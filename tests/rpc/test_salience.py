@@ -47,12 +47,15 @@ class Ledger:
     def __init__(self, database: Database, stub: rpc.SalienceServiceStub, clock: FakeClock, space: Space) -> None:
         self.database, self.stub, self.clock, self.space = database, stub, clock, space
 
-    async def store(self, *memory_ids: str, tenant: str = "t") -> None:
+    async def store(self, *memory_ids: str, tenant: str = "t", domain: str = "") -> None:
         """Puts rows into the catalog, as a write of memories does."""
         columns = await self.database.read(lambda c: c.execute("PRAGMA table_info(memory)").fetchall())
         defaults = {"INTEGER": 0, "REAL": 0.0, "BLOB": b""}
         rows = [
-            [{"tenant": tenant, "memory_id": memory_id}.get(name, defaults.get(kind, "")) for _, name, kind, *_ in columns]
+            [
+                {"tenant": tenant, "memory_id": memory_id, "domain": domain}.get(name, defaults.get(kind, ""))
+                for _, name, kind, *_ in columns
+            ]
             for memory_id in memory_ids
         ]
         marks = ", ".join("?" * len(columns))
@@ -207,6 +210,19 @@ async def test_salience_of_another_tenant_is_not_seen(served) -> None:
         await ledger.record(search("s1", {memory: 0.9}))
         reply = await ledger.salience(memory, tenant="other")
     assert list(reply.missing_ids) == [memory]
+
+
+async def test_salience_outside_the_domains_of_the_scope_is_not_seen(served) -> None:
+    inside, outside = new_ids(2)
+    async with served() as ledger:
+        await ledger.store(inside, domain="a")
+        await ledger.store(outside, domain="b")
+        scope = type_pb2.Scope(tenant="t", domains=["a"])
+        reply = await call(
+            ledger.stub.GetSalience, pb.GetSalienceRequest(scope=scope, memory_ids=[inside, outside]), deadline=Deadline.after(10)
+        )
+    assert [item.memory_id for item in reply.salience] == [inside]
+    assert list(reply.missing_ids) == [outside]
 
 
 async def test_a_full_disk_refuses_evidence_and_goes_on_reading(served) -> None:
