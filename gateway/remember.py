@@ -179,6 +179,13 @@ def _completed(new: NewMemory, stored: Mapping[str, Memory], path: str) -> NewMe
     old = stored.get(new.memory_id)
     if old is None:
         raise NotFoundError(f"{path}.memory_id {new.memory_id} does not exist", field=f"{path}.memory_id", memory_id=new.memory_id)
+    if new.collection_named and new.collection != old.collection:
+        raise InvalidInputError(
+            f"{path}.collection is {new.collection!r}; memory {new.memory_id} is in {old.collection!r}, and an edit does not move it",
+            field=f"{path}.collection",
+            collection=new.collection,
+            stored_collection=old.collection,
+        )
     return NewMemory(
         text=new.text,
         collection=new.collection if new.collection_named else old.collection,

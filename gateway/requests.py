@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
+
+from google.protobuf.struct_pb2 import Struct
 
 from atlas.errors import InvalidInputError
 from atlas.gateway.v1 import gateway_pb2 as pb
@@ -14,7 +18,7 @@ from atlas.type.v1 import type_pb2
 from .answers import SearchQuery
 from .clients import Image, Question, Restriction
 from .ingest import Document, StreamOptions
-from .memories import Durability, SalienceMode
+from .memories import Durability, JsonValue, SalienceMode
 from .messages import json_value, kind_value, time_value
 from .remember import NewMemory
 
@@ -26,9 +30,12 @@ MAX_PAGE_SIZE = 1_000
 """Most memories or collections of a page."""
 MAX_REQUEST_ID_BYTES = 128
 """Longest request id, in UTF-8."""
+MAX_METADATA_BYTES = 64 * 1024
+"""Largest metadata of a memory, as it is on the wire."""
 _DEFAULT_PAGE_SIZE = 100
+_COLLECTION_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _MAX_COLLECTIONS = 64
-_MAX_FIELD_BYTES = {"domain": 256, "title": 1_024, "speaker": 256, "source": 2_048, "document_id": 2_048, "language": 16, "collection": 64}
+_MAX_FIELD_BYTES = {"domain": 256, "title": 1_024, "speaker": 256, "source": 2_048, "document_id": 2_048, "language": 16}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +110,7 @@ def document(message: pb.IngestDocument) -> Document:
         language=message.language,
         domain=message.domain,
         event_time=time_value(message.event_time, field="document.event_time") if message.HasField("event_time") else None,
-        metadata=json_value(message.metadata),
+        metadata=_metadata(message.metadata, "document.metadata"),
         speaker=message.speaker,
         document_id=message.document_id or message.source,
     )
@@ -111,7 +118,7 @@ def document(message: pb.IngestDocument) -> Document:
 
 def stream_options(message: pb.IngestRequest, *, default_collection: str) -> StreamOptions:
     """Returns what the first message of a stream decides for all of it."""
-    check_size("collection", message.collection)
+    _check_collection(message.collection, "collection")
     return StreamOptions(
         collection=message.collection or default_collection,
         durability=durability(message.durability, default=Durability.PROCESS_CRASH),
@@ -221,7 +228,8 @@ def _restriction(request: pb.SearchRequest) -> Restriction:
 def _new_memory(message: pb.NewMemory, path: str, default_collection: str) -> NewMemory:
     if not message.text.strip():
         raise InvalidInputError(f"{path}.text is empty or blank", field=f"{path}.text")
-    for name in ("collection", "domain", "speaker", "title", "source"):
+    _check_collection(message.collection, f"{path}.collection")
+    for name in ("domain", "speaker", "title", "source"):
         check_size(name, getattr(message, name), path=f"{path}.{name}")
     return NewMemory(
         text=message.text,
@@ -234,8 +242,46 @@ def _new_memory(message: pb.NewMemory, path: str, default_collection: str) -> Ne
         source=message.source,
         kind=_kind_of(message, path),
         event_time=time_value(message.event_time, field=f"{path}.event_time") if message.HasField("event_time") else None,
-        metadata=json_value(message.metadata) if message.HasField("metadata") else None,
+        metadata=_metadata(message.metadata, f"{path}.metadata") if message.HasField("metadata") else None,
     )
+
+
+def _check_collection(name: str, path: str) -> None:
+    if name and not _COLLECTION_NAME.fullmatch(name):
+        raise InvalidInputError(
+            f"{path} is {name[:80]!r} of {len(name)} characters; 1 to 64 of a-z 0-9 _ - are allowed, beginning with a letter or digit",
+            field=path,
+            value=name[:80],
+            max_length=64,
+        )
+
+
+def _metadata(message: Struct, path: str) -> dict[str, JsonValue]:
+    size_bytes = message.ByteSize()
+    if size_bytes > MAX_METADATA_BYTES:
+        raise InvalidInputError(
+            f"{path} has {size_bytes} bytes; at most {MAX_METADATA_BYTES} are allowed",
+            field=path,
+            size_bytes=size_bytes,
+            max_bytes=MAX_METADATA_BYTES,
+        )
+    metadata = json_value(message)
+    _check_numbers(metadata, path)
+    return metadata
+
+
+def _check_numbers(value: JsonValue, path: str) -> None:
+    match value:
+        case float() if not math.isfinite(value):
+            raise InvalidInputError(f"{path} is {value}; numbers must be finite", reason="NOT_FINITE", field=path, value=value)
+        case Mapping():
+            for key, item in value.items():
+                _check_numbers(item, f"{path}.{key}")
+        case list():
+            for index, item in enumerate(value):
+                _check_numbers(item, f"{path}[{index}]")
+        case _:
+            pass
 
 
 def _kind_of(message: pb.NewMemory, path: str) -> Kind | None:

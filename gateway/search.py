@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from atlas.deadlines import Deadline
-from atlas.errors import AtlasError, DeadlineError, DependencyDownError, InvalidInputError, ModelFaultError, OverloadedError
+from atlas.errors import AtlasError, DeadlineError, DependencyDownError, InvalidInputError, ModelFaultError, OverloadedError, UnsupportedError
 from atlas.ranking import readable
 
 from . import notices
@@ -37,7 +37,7 @@ _RETRY_AFTER_MS = 1_000
 _REPLY_SHARE = 0.9
 _LARGEST_RESERVE_SHARE = 0.25
 
-# A class that is not here passes: the caller's mistake is never answered with less.
+# A class that is not here passes.
 _EMBED_REASONS: dict[type[AtlasError], str] = {
     DependencyDownError: "EMBEDDER_UNAVAILABLE",
     OverloadedError: "EMBEDDER_UNAVAILABLE",
@@ -134,8 +134,8 @@ class Searcher:
         with run.watch.stage("embed") as lap:
             try:
                 vector = await self._embedder.embed_query(run.query.question, deadline=deadline)
-            except InvalidInputError as error:
-                raise _about_the_query(error) from error
+            except (InvalidInputError, UnsupportedError):
+                raise  # the caller's mistake is never answered with less
             except AtlasError as error:
                 if not run.query.question.text:
                     raise  # a picture alone has no words to look for
@@ -249,14 +249,6 @@ async def _named_or(ask: Callable[[], Awaitable[T]], unnamed: T) -> T:
     except AtlasError as error:
         _logger.warning("a model could not be named", extra={"reason": error.reason})
         return unnamed
-
-
-def _about_the_query(error: InvalidInputError) -> InvalidInputError:
-    # The embedder speaks of its own request; its caller's caller knows only a query.
-    text = error.message.replace("inputs[0].text", "query.text").replace("inputs[0]", "query")
-    renamed = InvalidInputError(text, reason=error.reason, field="query.text")
-    renamed.values = error.values
-    return renamed
 
 
 def _memory_away(error: DependencyDownError) -> DependencyDownError:

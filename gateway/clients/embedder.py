@@ -18,6 +18,7 @@ from atlas.errors import InvalidInputError, ModelFaultError
 from atlas.type.v1 import type_pb2
 
 from .questions import Question, question_message
+from .renaming import renamed
 from .replies import ServerTime, reply_of, server_time
 
 Float32Array = NDArray[np.float32]
@@ -105,7 +106,8 @@ class EmbedderClient:
             ModelFaultError: The reply has no vector of norm 1.
         """
         request = pb.EmbedRequest(inputs=[question_message(question)], input_type=type_pb2.INPUT_TYPE_QUERY, lane=pb.LANE_INTERACTIVE)
-        reply = await call(self._stub.Embed, request, deadline=deadline)
+        with renamed("inputs[0]", "query"):
+            reply = await call(self._stub.Embed, request, deadline=deadline)
         vectors = _vectors(reply, 1)
         report = reply.reports[0]
         return QueryVector(

@@ -41,6 +41,11 @@ def filter_message(restriction: Restriction) -> Filter | None:
     return parts[0] if parts else None
 
 
+def own_path(restriction: Restriction) -> str:
+    """Returns where the caller's own filter lies in the message of the restriction."""
+    return "filter.all_of.filters[0]" if len(list(_parts(restriction))) > 1 else "filter"
+
+
 def _parts(restriction: Restriction) -> Iterator[Filter]:
     if restriction.filter is not None:
         yield restriction.filter

@@ -17,7 +17,8 @@ from atlas.type.v1 import type_pb2
 from ..memories import Durability, Evidence, EvidenceKind, Memory, MemoryPage, Pool, SalienceMode, Scope
 from ..messages import evidence_value, memory_message, memory_value
 from .embedder import Float32Array, QueryVector
-from .filters import Restriction, filter_message
+from .filters import Restriction, filter_message, own_path
+from .renaming import renamed
 from .replies import ServerTime, reply_of, server_time
 
 MAX_IDS = 1_000
@@ -134,7 +135,8 @@ class MemoryClient:
         if vector is not None:
             request.vectors.append(_named(vector.vector, vector.fingerprint))
             request.query_fragmentation = vector.fragmentation
-        reply = await call(self._stub.QueryMemories, request, deadline=deadline)
+        with renamed(own_path(restriction), "filter"):
+            reply = await call(self._stub.QueryMemories, request, deadline=deadline)
         with reply_of("memory"):
             return Stage(
                 candidates=tuple(_candidate(message) for message in reply.candidates),
@@ -203,7 +205,8 @@ class MemoryClient:
             page_token=page_token,
             without_text=without_text,
         )
-        reply = await call(self._stub.ListMemories, request, deadline=deadline)
+        with renamed(own_path(restriction), "filter"):
+            reply = await call(self._stub.ListMemories, request, deadline=deadline)
         return MemoryPage(tuple(memory_value(message) for message in reply.memories), reply.next_page_token)
 
     async def of_sources(self, scope: Scope, collection: str, sources: Sequence[str], *, deadline: Deadline) -> list[Memory]:

@@ -74,9 +74,11 @@ class CollectionService(rpc.CollectionServiceServicer):
         spaces = checked_spaces(request.spaces, self._analyzer, self._parameters)
         key = _key(tenant, "CreateCollection", request.request_id, f"{name}\0{in_search_all}".encode(), encode_spaces(spaces))
         self._space.check()
-        await self._store.ensure_index(spaces.index)
         now_us = int(self._clock.now().timestamp() * 1e6)
         wanted = Collection(tenant, name, in_search_all, now_us, self._new_id(), GenerationState.ACTIVE, now_us, spaces, spaces.index.name)
+        # A request that is going to be refused must not leave an index behind.
+        await self._database.read(lambda connection: _check_creatable(connection, wanted, key))
+        await self._store.ensure_index(spaces.index)
         answer = await self._write(lambda connection, _: _create(connection, wanted), key)
         return pb.CreateCollectionResponse.FromString(answer)
 
@@ -147,6 +149,14 @@ def _checked_name(name: str, field: str) -> str:
 def _key(tenant: str, method: str, request_id: str, *content: bytes) -> RequestKey:
     check_bytes(request_id, "request_id", MAX_REQUEST_ID_BYTES)
     return RequestKey(tenant, method, request_id, hashlib.sha256(b"\0".join(content)).digest())
+
+
+def _check_creatable(connection: sqlite3.Connection, wanted: Collection, key: RequestKey) -> None:
+    if replay.known_answer(connection, key) is not None:
+        return
+    stored = catalog.find_collection(connection, wanted.tenant, wanted.name)
+    if stored is not None:
+        _check_equal(stored, wanted)
 
 
 def _create(connection: sqlite3.Connection, wanted: Collection) -> Written[bytes]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from atlas.errors import InvalidInputError
+
 
 class Durability(IntEnum):
     """What an acknowledged write survives; the numbers are those of the contract."""
@@ -15,5 +17,12 @@ class Durability(IntEnum):
 
 
 def asked_durability(number: int, *, default: Durability) -> Durability:
-    """Returns what a request asks for; UNSPECIFIED and numbers of later versions mean `default`."""
-    return Durability(number) if number in {1, 2} else default
+    """Returns what a request asks for; UNSPECIFIED means `default`.
+
+    Raises:
+        InvalidInputError: This version does not know the number, so it cannot promise what it stands for.
+    """
+    try:
+        return Durability(number) if number else default
+    except ValueError as error:
+        raise InvalidInputError(f"durability is {number}; 0 to {max(Durability)} are known", field="durability", value=number) from error

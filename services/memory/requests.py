@@ -39,6 +39,7 @@ def checked_query(request: pb.QueryMemoriesRequest, scope: Scope) -> Query:
     check_bytes(request.text, "text", MAX_QUERY_BYTES)
     text = "" if request.text.isspace() else request.text
     dense = checked_dense(request.vectors, "vectors")
+    _check_salience_mode(request.salience_mode)
     if not text and dense is None:
         raise InvalidInputError("text is blank and vectors is empty; a query needs one of them", field="text")
     return Query(
@@ -111,6 +112,12 @@ def page_binding(request: pb.ListMemoriesRequest, generation: str, scope: Scope)
 def _bytes(message: pb.DeleteMemoriesRequest | type_pb2.Filter) -> bytes:
     serialize: Callable[..., bytes] = message.SerializeToString
     return serialize(deterministic=True)
+
+
+def _check_salience_mode(number: int) -> None:
+    known = type_pb2.SalienceMode.values()
+    if number not in known:
+        raise InvalidInputError(f"salience_mode is {number}; 0 to {max(known)} are known", field="salience_mode", value=number)
 
 
 def _fragmentation(request: pb.QueryMemoriesRequest) -> float:

@@ -19,15 +19,14 @@ from atlas.type.v1 import type_pb2
 
 from . import free_space, ledger
 from .database import Database
-from .durability import Durability
+from .durability import Durability, asked_durability
+from .limits import check_count, checked_id, checked_ids
 from .query_buckets import bucket_of
 from .salience import SalienceRule
 from .scopes import checked_scope, checked_tenant
 
 MAX_POOL = 400
 """Most pool members and most events of one search: twice the largest clean pool."""
-MAX_IDS = 1_000
-"""Most ids of one `GetSalience`."""
 MAX_SEARCH_ID_BYTES = 128
 MAX_AHEAD_S = 300.0
 """How far the clock of a caller may be ahead, in seconds."""
@@ -50,7 +49,7 @@ class SalienceService(rpc.SalienceServiceServicer):
         tenant = checked_tenant(request.scope)
         impression = self._impression(tenant, request)
         events, refused = _checked_events(request.events)
-        durability = _durability(request.durability)
+        durability = asked_durability(request.durability, default=Durability.PROCESS_CRASH)
         self._space.check()
         rule = self._rule
         recorded = await self._database.write(lambda connection: ledger.record(connection, impression, events, rule), durability=durability)
@@ -68,8 +67,7 @@ class SalienceService(rpc.SalienceServiceServicer):
     ) -> pb.GetSalienceResponse:
         """Reads the salience of memories."""
         scope = checked_scope(request.scope)
-        memory_ids = list(request.memory_ids)
-        _check_count("memory_ids", len(memory_ids), 1, MAX_IDS)
+        memory_ids = checked_ids(request.memory_ids, "memory_ids")
         found = await self.salience_of(scope.tenant, memory_ids)
         known = {memory_id: salience for memory_id, salience in found.items() if scope.covers(salience.domain)}
         return pb.GetSalienceResponse(
@@ -89,8 +87,8 @@ class SalienceService(rpc.SalienceServiceServicer):
                 field="search_id",
                 max_bytes=MAX_SEARCH_ID_BYTES,
             )
-        _check_count("pool", len(request.pool), 0, MAX_POOL)
-        _check_count("events", len(request.events), 0, MAX_POOL)
+        check_count(len(request.pool), "pool", least=0, most=MAX_POOL)
+        check_count(len(request.events), "events", least=0, most=MAX_POOL)
         return ledger.Impression(
             tenant=tenant,
             search_id=request.search_id,
@@ -98,7 +96,7 @@ class SalienceService(rpc.SalienceServiceServicer):
             time_s=self._search_time(request),
             bucket=_bucket(request),
             fingerprint=request.fingerprint,
-            pool=tuple(_member(entry) for entry in request.pool),
+            pool=_checked_pool(request.pool),
         )
 
     def _search_time(self, request: pb.RecordEventsRequest) -> float:
@@ -129,9 +127,31 @@ def _bucket(request: pb.RecordEventsRequest) -> int | None:
     return bucket_of(query)
 
 
-def _member(entry: pb.PoolEntry) -> ledger.PoolMember:
+def _checked_pool(entries: Sequence[pb.PoolEntry]) -> tuple[ledger.PoolMember, ...]:
+    pool: dict[str, ledger.PoolMember] = {}
+    for index, entry in enumerate(entries):
+        member = _member(entry, f"pool[{index}]")
+        # Were it there twice, the kinder of its two places would decide whether its evidence counts.
+        if member.memory_id in pool:
+            raise InvalidInputError(
+                f"pool[{index}].memory_id {member.memory_id} is in the pool already; no id may come twice",
+                field=f"pool[{index}].memory_id",
+                memory_id=member.memory_id,
+            )
+        pool[member.memory_id] = member
+    return tuple(pool.values())
+
+
+def _member(entry: pb.PoolEntry, field: str) -> ledger.PoolMember:
+    if entry.rank < 0:
+        raise InvalidInputError(f"{field}.rank is {entry.rank}; it counts from 1", field=f"{field}.rank", value=entry.rank)
+    if not 0.0 <= entry.propensity <= 1.0:  # NaN is not in the range either
+        raise InvalidInputError(
+            f"{field}.propensity is {entry.propensity}; 0 to 1 are allowed", field=f"{field}.propensity", value=entry.propensity
+        )
     clean = entry.pool in (type_pb2.POOL_UNSPECIFIED, type_pb2.POOL_CLEAN)
-    return ledger.PoolMember(entry.memory_id, entry.collection, entry.generation, clean, entry.rank, entry.propensity or 1.0)
+    memory_id = checked_id(entry.memory_id, f"{field}.memory_id")
+    return ledger.PoolMember(memory_id, entry.collection, entry.generation, clean, entry.rank, entry.propensity or 1.0)
 
 
 def _checked_events(events: Sequence[pb.Event]) -> tuple[list[ledger.NewEvent], list[tuple[str, str]]]:
@@ -151,7 +171,7 @@ def _checked_events(events: Sequence[pb.Event]) -> tuple[list[ledger.NewEvent], 
         else:
             checked.append(
                 ledger.NewEvent(
-                    event.memory_id,
+                    event.memory_id.lower(),
                     event.kind,
                     event.raw_score,
                     event.score_kind,
@@ -161,15 +181,6 @@ def _checked_events(events: Sequence[pb.Event]) -> tuple[list[ledger.NewEvent], 
                 )
             )
     return checked, refused
-
-
-def _durability(asked: type_pb2.Durability) -> Durability:
-    return Durability.POWER_LOSS if asked == type_pb2.DURABILITY_POWER_LOSS else Durability.PROCESS_CRASH
-
-
-def _check_count(field: str, count: int, least: int, most: int) -> None:
-    if not least <= count <= most:
-        raise InvalidInputError(f"{field} holds {count} items; {least} to {most} are allowed", field=field, count=count, max_count=most)
 
 
 def _message(memory_id: str, known: ledger.KnownSalience) -> pb.Salience:

@@ -19,7 +19,7 @@ from atlas.errors import AtlasError, DeadlineError, DependencyDownError, Startup
 from services.memory.locks import hold
 from services.memory.store import Apply, Operation, StoreState, UpsertPoints
 from services.memory.stores import open_store
-from services.memory.stores.edge import EdgeStore, open_edge_store, protocol
+from services.memory.stores.edge import EdgeStore, open_edge_store, process, protocol
 from services.memory.stores.edge.engine import LOCK_NAME
 from services.memory.stores.edge.lanes import Lane
 from services.memory.stores.edge.process import ENGINE_MODULE, EngineProcess
@@ -199,6 +199,38 @@ async def test_an_engine_that_stays_stuck_is_killed_and_replaced(tmp_path: Path)
         assert not psutil.pid_exists(stuck)
         assert await store.count(index, "g1", None) >= 1
         assert store.engine_pid != stuck
+
+
+async def test_an_engine_that_not_even_a_kill_ends_leads_to_errors_and_not_to_hangs(tmp_path: Path) -> None:
+    async with edge_store(tmp_path, engine_stall_limit_ms=5_000, engine_restart_wait_ms=20, engine_lock_wait_ms=0) as store:
+        index = await filled(store, point(1))
+        with pytest.MonkeyPatch.context() as patch:
+            # As a process is that hangs in its disk.
+            patch.setattr(process, "_EXIT_WAIT_S", 0.1)
+            patch.setattr(asyncio.subprocess.Process, "kill", lambda child: None)
+            stuck = kill(store, signal.SIGSTOP)
+            with pytest.raises(DependencyDownError, match="did not answer within 5 s"):
+                await store.apply([UpsertPoints(index, (point(2),))])
+            await until(lambda: store.state is StoreState.DOWN)
+        os.kill(stuck, signal.SIGKILL)
+        await until(lambda: store.state is StoreState.SERVING)
+        await store.apply([UpsertPoints(index, (point(2),))])
+        assert await matching(store, index, None) == {1, 2}
+
+
+async def test_every_call_fails_when_talking_to_the_engine_does_whatever_it_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def torn(stream: asyncio.StreamReader) -> bytes:
+        raise LookupError("torn")
+
+    async with edge_store(tmp_path) as store:
+        index = await filled(store, point(1))
+        first = store.engine_pid
+        with monkeypatch.context() as patch:
+            patch.setattr(process, "_frame", torn)
+            with pytest.raises(DependencyDownError, match="talking to it failed: torn"):
+                await store.apply([UpsertPoints(index, (point(2),))])
+        await until(lambda: store.engine_pid not in (None, first) and store.state is StoreState.SERVING)
+        assert 1 in await matching(store, index, None)
 
 
 async def test_a_second_copy_is_refused_and_the_first_is_unharmed(tmp_path: Path) -> None:

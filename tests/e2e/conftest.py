@@ -49,17 +49,17 @@ class System:
         return f"127.0.0.1:{self.port_base + offset}"
 
     def run(
-        self, *arguments: str | Path, status: int | None = 0, cwd: Path | None = None, stdin: str | None = None
+        self, *arguments: str | Path, status: int | None = 0, cwd: Path | None = None, stdin: str | None = None, timeout_s: float = 150.0
     ) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "ATLAS_SERVER": self.server, "PYTHONPATH": str(ROOT), "COLUMNS": "200", "NO_COLOR": "1"}
         command = [sys.executable, "-m", "atlas.cli", *map(str, arguments)]
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=cwd, input=stdin, timeout=150)
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=cwd, input=stdin, timeout=timeout_s)
         if status is not None:
             assert done.returncode == status, f"{command}\n{done.stdout}\n{done.stderr}"
         return done
 
-    def json(self, *arguments: str | Path, status: int | None = 0, cwd: Path | None = None) -> Any:
-        return json.loads(self.run(*arguments, "--json", status=status, cwd=cwd).stdout)
+    def json(self, *arguments: str | Path, status: int | None = 0, cwd: Path | None = None, timeout_s: float = 150.0) -> Any:
+        return json.loads(self.run(*arguments, "--json", status=status, cwd=cwd, timeout_s=timeout_s).stdout)
 
     def up(self) -> subprocess.CompletedProcess[str]:
         return self.run("up", "--detach", "--data", self.data_dir, "--port-base", str(self.port_base))

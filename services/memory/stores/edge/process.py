@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,6 +26,10 @@ class NeverSentError(DependencyDownError):
 ENGINE_MODULE = f"{__package__}.engine"
 """What the child process runs."""
 _READ_BUFFER_BYTES = 1 << 20
+_EXIT_WAIT_S = 5.0
+"""Longest wait for a killed child; one that hangs in its disk ends only when the disk lets go of it."""
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
@@ -139,12 +144,14 @@ class EngineProcess:
         try:
             await asyncio.wait({talk, exited}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            reason = "it ended"
-            if talk.done() and not talk.cancelled():
-                reason = talk.result()
+            reason = _why_ended(talk)
             talk.cancel()
-            await _kill(self._process)
-            self._fail(f"{reason} (exit status {self._process.returncode})")
+            try:
+                await _kill(self._process)
+            finally:
+                # Whatever went wrong before: nobody may wait for an answer that cannot come.
+                self._fail(f"{reason} (exit status {self._process.returncode})")
+            exited.cancel()
             await asyncio.wait({talk, exited})
 
     async def _talk(self) -> str:
@@ -176,6 +183,16 @@ class EngineProcess:
                 kind = DependencyDownError if question.sent else NeverSentError
                 question.answer.set_exception(_gone(kind, reason))
         self._on_end()
+
+
+def _why_ended(talk: asyncio.Task[str]) -> str:
+    if not talk.done() or talk.cancelled():
+        return "it ended"
+    error = talk.exception()
+    if error is None:
+        return talk.result()
+    _LOG.error("talking to the vector engine failed", exc_info=error)
+    return f"talking to it failed: {error or type(error).__name__}"
 
 
 def _gone(kind: type[DependencyDownError], reason: str) -> DependencyDownError:
@@ -216,4 +233,6 @@ async def _kill(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
-    await process.wait()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_EXIT_WAIT_S):
+            await process.wait()
