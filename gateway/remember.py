@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 
+from atlas.deadlines import Deadline
 from atlas.errors import InvalidInputError, NotFoundError, SchemaMismatchError
 from atlas.identity import memory_id, remembered_id
 from atlas.ranking import Kind
@@ -15,7 +17,7 @@ from atlas.ranking import Kind
 from .changes import Difference, differences
 from .chunking import Chunk, identity_text
 from .clients import EmbedderModel, MemoryClient
-from .clients.memory import MAX_IDS
+from .clients.memory import MAX_IDS, Written
 from .cutting import Cutter, Uncut
 from .memories import Durability, JsonValue, Memory, Place, Scope
 from .models import Models
@@ -158,17 +160,27 @@ class Rememberer:
         if not due:
             return outcomes
         _check_count(len(due))
-        for collection in dict.fromkeys(memory.collection for memory, difference in found if difference is Difference.NEW):
-            await self._writer.ensure_collection(scope, collection, model, steps)
+        collections = list(dict.fromkeys(memory.collection for memory, difference in found if difference is Difference.NEW))
         to_embed = [memory for memory, difference in found if difference in (Difference.NEW, Difference.CONTENT)]
-        embedded = await self._writer.embed(to_embed, model, steps, bulk=len(to_embed) > self._interactive_text_count)
+        # Neither needs the other: a wrong collection costs an embedding, a right one saves a wait.
+        embedding = self._writer.embed(to_embed, model, steps, bulk=len(to_embed) > self._interactive_text_count)
+        checking = asyncio.gather(*(self._writer.find_collection(scope, collection, model, steps) for collection in collections))
+        embedded, _ = await asyncio.gather(embedding, checking)
         writes = [
             write_of(memory, embedded.get(memory.memory_id), if_match=_MUST_EXIST if memory.memory_id in drafts.edited_ids else "")
             for memory in due
         ]
-        written = await steps.run(
-            lambda deadline: self._memory.upsert(scope, writes, durability=durability, request_id=request_id, deadline=deadline)
-        )
+
+        async def upsert(deadline: Deadline) -> Written:
+            return await self._memory.upsert(scope, writes, durability=durability, request_id=request_id, deadline=deadline)
+
+        try:
+            written = await steps.run(upsert)
+        except NotFoundError:
+            # Only now is it known that the request may leave something behind: it repeats no other one's id.
+            for collection in collections:
+                await self._writer.ensure_collection(scope, collection, model, steps)
+            written = await steps.run(upsert)
         outcomes.update((memory.memory_id, RememberOutcome(outcome)) for memory, outcome in zip(due, written.outcomes, strict=True))
         return outcomes
 

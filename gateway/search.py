@@ -8,7 +8,15 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from atlas.deadlines import Deadline
-from atlas.errors import AtlasError, DeadlineError, DependencyDownError, InvalidInputError, ModelFaultError, OverloadedError, UnsupportedError
+from atlas.errors import (
+    AtlasError,
+    DeadlineError,
+    DependencyDownError,
+    InvalidInputError,
+    ModelFaultError,
+    OverloadedError,
+    UnsupportedError,
+)
 from atlas.ranking import readable
 
 from . import notices

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from datetime import datetime
 from types import TracebackType
 from typing import Self
@@ -14,6 +15,7 @@ import grpc
 from atlas.channel import call, open_channel, open_stream
 from atlas.deadlines import Deadline
 from atlas.documents import Document, JsonValue
+from atlas.errors import InvalidInputError
 from atlas.gateway.v1 import gateway_pb2 as pb
 from atlas.gateway.v1 import gateway_pb2_grpc as rpc
 from atlas.ranking import Kind
@@ -23,6 +25,8 @@ from . import reading, results, writes
 from .writes import KINDS, Durability, MemoryInput, SalienceMode
 
 DEFAULT_SERVER = "127.0.0.1:50050"
+DAY_S = 24 * 3600.0
+"""Longest that an ingest takes, in seconds, unless its caller says otherwise."""
 _SERVICE = pb.DESCRIPTOR.services_by_name["GatewayService"].full_name
 
 
@@ -94,22 +98,23 @@ class AsyncAtlas:
             request_id: Your id, at most 128 bytes; becomes the search id, so that a repeated call counts once.
             timeout_s: Most seconds for this call.
         """
-        request = pb.SearchRequest(
-            query=type_pb2.Input(text=query),
-            collections=collections,
-            domain=domain,
-            filter=writes.equals(where or {}),
-            content_kinds=[KINDS[kind] for kind in content_kinds],
-            event_time=_time_range(since, until),
-            candidate_count=candidate_count,
-            result_count=result_count,
-            min_relevance=min_relevance,
-            salience_mode=salience_mode.value,
-            group_by_source=group_by_source,
-            explain=explain,
-            require_complete=require_complete,
-            request_id=request_id,
-        )
+        with writes.request_made():
+            request = pb.SearchRequest(
+                query=type_pb2.Input(text=query),
+                collections=collections,
+                domain=domain,
+                filter=writes.equals(where or {}),
+                content_kinds=[KINDS[kind] for kind in content_kinds],
+                event_time=_time_range(since, until),
+                candidate_count=candidate_count,
+                result_count=result_count,
+                min_relevance=min_relevance,
+                salience_mode=salience_mode.value,
+                group_by_source=group_by_source,
+                explain=explain,
+                require_complete=require_complete,
+                request_id=request_id,
+            )
         return reading.search_result(await call(self._stub.Search, request, deadline=self._deadline(timeout_s)))
 
     async def remember(
@@ -128,9 +133,10 @@ class AsyncAtlas:
             timeout_s: Most seconds for this call.
         """
         items = [MemoryInput(item) if isinstance(item, str) else item for item in memories]
-        request = pb.RememberRequest(
-            memories=[writes.new_memory(item) for item in items], request_id=request_id, durability=durability.value
-        )
+        with writes.request_made():
+            request = pb.RememberRequest(
+                memories=[writes.new_memory(item) for item in items], request_id=request_id, durability=durability.value
+            )
         reply = await call(self._stub.Remember, request, deadline=self._deadline(timeout_s))
         return tuple(reading.remembered(item) for item in reply.memories)
 
@@ -140,28 +146,31 @@ class AsyncAtlas:
         *,
         collection: str = "",
         in_search_all: bool = True,
-        timeout_s: float = 24 * 3600.0,
-    ) -> AsyncIterator[results.Acknowledgement]:
+        timeout_s: float = DAY_S,
+    ) -> AsyncGenerator[results.Acknowledgement]:
         """Stores documents as they come and gives one acknowledgement each, in order.
 
         A document that fails says so in its acknowledgement; the others go on. Sending everything again after an interruption is safe:
         unchanged chunks cost no embedding. A document with empty text removes its source.
         """
         async with open_stream(self._stub.Ingest, deadline=Deadline.after(timeout_s)) as stream:
-            sending = asyncio.create_task(_send(stream, _ingest_requests(documents, collection, in_search_all)))
+            sending = asyncio.create_task(_send(stream, documents, collection, in_search_all=in_search_all))
             try:
                 async for reply in stream:
                     yield reading.acknowledgement(reply)
                 await sending
             finally:
                 sending.cancel()
+                await asyncio.wait([sending])
                 # What went wrong with the documents themselves is the caller's to see, not the stream's end that follows from it.
-                if sending.done() and not sending.cancelled() and (fault := sending.exception()) is not None:
+                if not sending.cancelled() and (fault := sending.exception()) is not None:
                     raise fault
 
     async def get(self, memory_id: str, *, timeout_s: float | None = None) -> results.Memory:
         """Gives one memory by id."""
-        reply = await call(self._stub.GetMemory, pb.GetMemoryRequest(memory_id=memory_id), deadline=self._deadline(timeout_s))
+        with writes.request_made():
+            request = pb.GetMemoryRequest(memory_id=memory_id)
+        reply = await call(self._stub.GetMemory, request, deadline=self._deadline(timeout_s))
         return reading.memory(reply.memory)
 
     async def list(
@@ -176,14 +185,15 @@ class AsyncAtlas:
         timeout_s: float | None = None,
     ) -> results.Page[results.Memory]:
         """Lists memories of a collection in a stable order that says nothing about worth."""
-        request = pb.ListMemoriesRequest(
-            collection=collection,
-            domain=domain,
-            filter=writes.equals(where or {}),
-            page_size=page_size,
-            page_token=page_token,
-            without_text=without_text,
-        )
+        with writes.request_made():
+            request = pb.ListMemoriesRequest(
+                collection=collection,
+                domain=domain,
+                filter=writes.equals(where or {}),
+                page_size=page_size,
+                page_token=page_token,
+                without_text=without_text,
+            )
         reply = await call(self._stub.ListMemories, request, deadline=self._deadline(timeout_s))
         return results.Page(tuple(reading.memory(item) for item in reply.memories), reply.next_page_token)
 
@@ -197,13 +207,18 @@ class AsyncAtlas:
         timeout_s: float | None = None,
     ) -> int:
         """Deletes memories by ids, by source or by fields (exactly one of the three) and says how many were there."""
-        request = pb.DeleteMemoriesRequest(collection=collection)
-        if memory_ids:
-            request.ids.memory_ids.extend(memory_ids)
-        if source:
-            request.source = source
-        if (condition := writes.equals(where or {})) is not None:
-            request.filter.CopyFrom(condition)
+        chosen = sum(map(bool, (memory_ids, source, where)))
+        if chosen != 1:
+            raise InvalidInputError(
+                f"{chosen} of memory_ids, source and where are given; exactly one says what to delete", field="selection", count=chosen
+            )
+        with writes.request_made():
+            request = pb.DeleteMemoriesRequest(
+                collection=collection,
+                ids=pb.DeleteMemoriesRequest.Ids(memory_ids=memory_ids) if memory_ids else None,
+                source=source or None,
+                filter=writes.equals(where or {}),
+            )
         return (await call(self._stub.DeleteMemories, request, deadline=self._deadline(timeout_s))).deleted_count
 
     async def collections(self, *, timeout_s: float | None = None) -> tuple[results.Collection, ...]:
@@ -220,7 +235,8 @@ class AsyncAtlas:
 
     async def delete_collection(self, name: str, *, confirm_name: str, timeout_s: float | None = None) -> int:
         """Deletes a collection, named twice, and says how many memories went with it. There is no way back."""
-        request = pb.DeleteCollectionRequest(name=name, confirm_name=confirm_name)
+        with writes.request_made():
+            request = pb.DeleteCollectionRequest(name=name, confirm_name=confirm_name)
         return (await call(self._stub.DeleteCollection, request, deadline=self._deadline(timeout_s))).memory_count
 
     async def server_info(self, *, timeout_s: float | None = None) -> results.ServerInfo:
@@ -231,13 +247,20 @@ class AsyncAtlas:
         return Deadline.after(self._timeout_s if timeout_s is None else timeout_s)
 
 
-async def _send(stream: grpc.aio.StreamStreamCall[pb.IngestRequest, pb.IngestResponse], requests: AsyncIterator[pb.IngestRequest]) -> None:
+async def _send(
+    stream: grpc.aio.StreamStreamCall[pb.IngestRequest, pb.IngestResponse],
+    documents: Iterable[Document] | AsyncIterator[Document],
+    collection: str,
+    *,
+    in_search_all: bool,
+) -> None:
     finished = False
     try:
-        async for request in requests:
-            if stream.done():
-                break
-            await stream.write(request)
+        async with aclosing(_ingest_requests(documents, collection, in_search_all)) as requests:
+            async for request in requests:
+                if stream.done():
+                    break
+                await stream.write(request)
         if not stream.done():
             await stream.done_writing()
         finished = True
@@ -255,15 +278,16 @@ def _time_range(since: datetime | None, until: datetime | None) -> pb.TimeRange 
 
 async def _ingest_requests(
     documents: Iterable[Document] | AsyncIterator[Document], collection: str, in_search_all: bool
-) -> AsyncIterator[pb.IngestRequest]:
+) -> AsyncGenerator[pb.IngestRequest]:
     numbers = itertools.count()
-    async for document in _each(documents):
-        yield pb.IngestRequest(
-            sequence=next(numbers), collection=collection, in_search_all=in_search_all, document=writes.ingest_document(document)
-        )
+    async with aclosing(_each(documents)) as each:
+        async for document in each:
+            with writes.request_made():
+                message = writes.ingest_document(document)
+            yield pb.IngestRequest(sequence=next(numbers), collection=collection, in_search_all=in_search_all, document=message)
 
 
-async def _each(documents: Iterable[Document] | AsyncIterator[Document]) -> AsyncIterator[Document]:
+async def _each(documents: Iterable[Document] | AsyncIterator[Document]) -> AsyncGenerator[Document]:
     if isinstance(documents, AsyncIterator):
         async for document in documents:
             yield document

@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 from atlas.documents import Document, JsonValue
 
 from . import results
-from .aio import DEFAULT_SERVER, AsyncAtlas
+from .aio import DAY_S, DEFAULT_SERVER, AsyncAtlas
 from .writes import MemoryInput
 
 Result = TypeVar("Result")
@@ -34,7 +34,9 @@ class Atlas:
         self.close()
 
     def close(self) -> None:
-        """Closes the connection and ends the thread."""
+        """Closes the connection and ends the thread; a second time it does nothing."""
+        if self._loop.is_closed():
+            return
         self._run(self._client.close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -49,12 +51,16 @@ class Atlas:
         return self._run(self._client.remember(*memories, **options))
 
     def ingest(
-        self, documents: Iterable[Document], *, collection: str = "", in_search_all: bool = True
+        self, documents: Iterable[Document], *, collection: str = "", in_search_all: bool = True, timeout_s: float = DAY_S
     ) -> Iterator[results.Acknowledgement]:
-        """Stores documents and gives one acknowledgement each, in order."""
-        replies = self._client.ingest(documents, collection=collection, in_search_all=in_search_all)
-        while (reply := self._run(_next(replies))) is not None:
-            yield reply
+        """Stores documents as they come and gives one acknowledgement each, in order; see `AsyncAtlas.ingest`."""
+        replies = self._client.ingest(documents, collection=collection, in_search_all=in_search_all, timeout_s=timeout_s)
+        try:
+            while (reply := self._run(_next(replies))) is not None:
+                yield reply
+        finally:
+            # A caller that leaves early ends the stream with it.
+            self._run(replies.aclose())
 
     def get(self, memory_id: str, *, timeout_s: float | None = None) -> results.Memory:
         """Gives one memory by id."""

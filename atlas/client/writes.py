@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
@@ -11,6 +12,7 @@ from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from atlas.documents import Document, JsonValue
+from atlas.errors import InvalidInputError
 from atlas.gateway.v1 import gateway_pb2 as pb
 from atlas.ranking import Kind
 from atlas.type.v1 import type_pb2
@@ -60,12 +62,25 @@ class MemoryInput:
     metadata: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
+@contextmanager
+def request_made() -> Iterator[None]:
+    """Turns a value that fits no message, such as a number that is too large or a text that is no Unicode, into an error of ours.
+
+    Raises:
+        InvalidInputError: The block met one.
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise InvalidInputError(f"the request cannot be made: {error}", reason="NO_MESSAGE") from error
+
+
 def timestamp(time: datetime | None) -> Timestamp | None:
     """Makes a message of a time; a time without zone is refused."""
     if time is None:
         return None
     if time.tzinfo is None:
-        raise ValueError(f"time {time.isoformat()} has no time zone")
+        raise InvalidInputError(f"time {time.isoformat()} has no time zone", reason="NO_TIME_ZONE", time=time.isoformat())
     message = Timestamp()
     message.FromDatetime(time.astimezone(UTC))
     return message
@@ -120,12 +135,18 @@ def equals(conditions: Mapping[str, JsonValue]) -> type_pb2.Filter | None:
 
 def _condition(name: str, value: JsonValue) -> type_pb2.Condition:
     condition = type_pb2.Condition(field=name)
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        getattr(condition, "in").extend(list(value))
-    elif isinstance(value, bool):
-        condition.equals.bool_value = value
-    elif isinstance(value, int | float):
-        condition.equals.number_value = value
-    else:
-        condition.equals.string_value = str(value)
+    match value:
+        case bool():
+            condition.equals.bool_value = value
+        case int() | float():
+            condition.equals.number_value = value
+        case str():
+            condition.equals.string_value = value
+        case Sequence():
+            getattr(condition, "in").extend(list(value))  # `in` is a word of Python's
+        case _:
+            kind = type(value).__name__
+            raise InvalidInputError(
+                f"where[{name!r}] is a {kind}; a text, number, boolean or a list of them is allowed", field=name, kind=kind
+            )
     return condition

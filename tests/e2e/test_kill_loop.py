@@ -13,21 +13,20 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TypeVar
 
 import psutil
 import pytest
 
 from atlas.channel import open_channel
-from atlas.client import AsyncAtlas, Durability, Memory, MemoryInput, Outcome, SalienceMode, SearchResult
-from atlas.documents import Document
-from atlas.errors import AtlasError, ConflictError, DeadlineError, DependencyDownError, OverloadedError
+from atlas.client import AsyncAtlas, Memory, SalienceMode
 from atlas.memory.v1 import salience_pb2, salience_pb2_grpc
 from atlas.type.v1 import type_pb2
 
+from .callers import DRAFTS, FIXED, LIBRARY, NOTES, Caller, Oracle
 from .conftest import System
 
 T = TypeVar("T")
@@ -37,178 +36,8 @@ SEED = int(os.environ.get("ATLAS_TEST_SEED") or random.SystemRandom().randrange(
 PATIENCE_S = 90.0
 """Longest that anything here may take; a restart waits 10 s after many deaths in a row, and this machine may be busy."""
 ENGINE = "services.memory.stores.edge.engine"
-FIXED, NOTES, LIBRARY, DRAFTS = "fixed", "notes", "library", "drafts"
-"""Collections: never written during the kills; remembered to; ingested to and only growing; ingested to and edited."""
 FIXED_COUNT = 12
-CANDIDATES = 20
-DOCUMENTS, PARAGRAPHS = 8, 3
 DRAFT_COUNT = 40
-WORDS = (
-    "anchor apple barley beacon bell boat brass bridge candle canvas cedar chalk cloud clover copper coral cork cotton crane crow dune "
-    "eagle ember falcon fern ferry flint forest fox garden glass granite harbour hazel heron honey iron island ivory ivy kettle ladder "
-    "lamp lantern leather lemon linen maple marble meadow mill mirror moss needle oak olive orchard otter paper pearl pebble pepper pine "
-    "plum quarry quill raven reed ribbon river rope saddle salt silver slate sparrow spruce stone sugar thistle timber tower velvet violet "
-    "walnut wheat willow window wool"
-).split()
-
-
-class Interrupted(Exception):
-    """A stream that was broken, or that did not store all of it."""
-
-
-@dataclass
-class Oracle:
-    """What was acknowledged."""
-
-    documents: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
-    """Paragraphs by collection and source."""
-    remembered: dict[str, str] = field(default_factory=dict)
-    """Text by memory id."""
-    collection_of: dict[str, str] = field(default_factory=dict)
-    """Collection by id of a remembered memory."""
-    events: Counter[str] = field(default_factory=Counter)
-    """Acknowledged events by memory id."""
-    unknown: Counter[str] = field(default_factory=Counter)
-    """Searches by collection of which nobody can say whether they count."""
-    progress: Counter[str] = field(default_factory=Counter)
-    """Acknowledgements by kind."""
-    outages: Counter[str] = field(default_factory=Counter)
-    """Calls that were made again, by kind."""
-    stopping: bool = False
-    changed: asyncio.Condition = field(default_factory=asyncio.Condition)
-
-    async def acknowledge(self, kind: str, count: int = 1) -> None:
-        """Counts acknowledgements."""
-        async with self.changed:
-            self.progress[kind] += count
-            self.changed.notify_all()
-
-    async def more(self, kind: str, count: int) -> None:
-        """Waits for so many more acknowledgements."""
-        goal = self.progress[kind] + count
-        async with self.changed:
-            await self.changed.wait_for(lambda: self.progress[kind] >= goal)
-
-
-@dataclass(frozen=True)
-class Caller:
-    """One caller of the system, with choices of its own."""
-
-    client: AsyncAtlas
-    oracle: Oracle
-    chance: random.Random
-    name: str
-
-    async def until_acknowledged(self, kind: str, call: Callable[[], Awaitable[T]]) -> T:
-        """Makes a call again and again until it is acknowledged; every repetition is the same request."""
-        while True:
-            try:
-                return await call()
-            except (DependencyDownError, DeadlineError, OverloadedError, Interrupted):
-                self.oracle.outages[kind] += 1
-                await asyncio.sleep(0.05)
-
-    def text(self, name: str) -> str:
-        return f"{' '.join(self.chance.sample(WORDS, 12))} {name}"
-
-    # ------------------------------------------------------------ remember
-
-    async def remember(self, texts: Sequence[str], collection: str, request_id: str) -> None:
-        inputs = [MemoryInput(text, collection=collection) for text in texts]
-        durability = self.chance.choice(list(Durability))
-        done = await self.until_acknowledged(
-            "remember", lambda: self.client.remember(*inputs, request_id=request_id, durability=durability)
-        )
-        # A repetition gives the first answer: a text that was stored twice, or answered as known, would show here.
-        assert [item.outcome for item in done] == [Outcome.NEW] * len(texts), request_id
-        for item, text in zip(done, texts, strict=True):
-            (memory_id,) = item.memory_ids
-            assert memory_id not in self.oracle.remembered
-            self.oracle.remembered[memory_id] = text
-            self.oracle.collection_of[memory_id] = collection
-        await self.oracle.acknowledge("remember", len(texts))
-
-    async def keep_remembering(self) -> None:
-        for step in itertools.count():
-            if self.oracle.stopping:
-                return
-            texts = [self.text(f"note {self.name} {step} {number}") for number in range(self.chance.choice((1, 1, 3)))]
-            await self.remember(texts, NOTES, f"{self.name}-{step}")
-
-    # ------------------------------------------------------------ ingest
-
-    async def ingest(self, collection: str, documents: dict[str, tuple[str, ...]]) -> None:
-        """Sends documents until one stream has acknowledged each of them."""
-        await self.until_acknowledged("ingest", lambda: self._stream(collection, documents))
-
-    async def _stream(self, collection: str, documents: dict[str, tuple[str, ...]]) -> None:
-        sent = [Document(source=source, text="\n\n".join(paragraphs)) for source, paragraphs in documents.items()]
-        # Now and then the sender itself dies in mid-stream.
-        last = self.chance.randrange(len(sent)) if self.chance.random() < 0.2 else len(sent)
-        failed = False
-        async with aclosing(self.client.ingest(sent, collection=collection, timeout_s=PATIENCE_S)) as replies:
-            async for reply in replies:
-                if reply.error is not None:
-                    assert isinstance(reply.error, (DependencyDownError, DeadlineError, OverloadedError)), reply.error
-                    failed = True
-                    continue
-                paragraphs = documents[reply.source]
-                assert reply.new_count + reply.changed_count + reply.unchanged_count == len(paragraphs)
-                self.oracle.documents[collection, reply.source] = paragraphs
-                await self.oracle.acknowledge("ingest", len(paragraphs))
-                last -= 1
-                if last < 0:
-                    raise Interrupted
-        if failed:
-            raise Interrupted
-
-    async def keep_ingesting(self, collection: str, sources: Iterator[str]) -> None:
-        for step in itertools.count():
-            if self.oracle.stopping:
-                return
-            batch = list(itertools.islice(sources, DOCUMENTS))
-            await self.ingest(collection, {source: self._paragraphs(collection, source, step) for source in batch})
-
-    def _paragraphs(self, collection: str, source: str, step: int) -> tuple[str, ...]:
-        """Makes a document, or edits one paragraph of it."""
-        old = self.oracle.documents.get((collection, source))
-        if old is None:
-            return tuple(self.text(f"paragraph {source} {step} {number}") for number in range(PARAGRAPHS))
-        edited = self.chance.randrange(len(old))
-        return (*old[:edited], self.text(f"paragraph {source} {step} edited"), *old[edited + 1 :])
-
-    # ------------------------------------------------------------ search
-
-    async def keep_searching(self, collection: str) -> None:
-        for step in itertools.count():
-            if self.oracle.stopping:
-                return
-            query, request_id = " ".join(self.chance.sample(WORDS, 3)), f"{self.name}-{step}"
-            try:
-                found = await self.until_acknowledged("search", lambda q=query, r=request_id: self._search(q, collection, r))
-            except ConflictError:
-                # The search was recorded before with a pool that has changed since: its first answer is lost.
-                self.oracle.unknown[collection] += 1
-                continue
-            self.oracle.events.update(hit.memory.memory_id for hit in found.hits)
-            await self.oracle.acknowledge(f"search {collection}")
-
-    async def _search(self, query: str, collection: str, request_id: str) -> SearchResult:
-        """Searches and has evidence recorded for the whole pool, which is what it gives."""
-        found = await self.client.search(
-            query,
-            collections=[collection],
-            candidate_count=CANDIDATES,
-            result_count=CANDIDATES,
-            require_complete=True,
-            request_id=request_id,
-        )
-        wrote = found.salience_write
-        if wrote.error is not None:
-            raise wrote.error
-        assert len({hit.memory.memory_id for hit in found.hits}) == found.candidate_count
-        assert (wrote.accepted_count + wrote.duplicate_count, wrote.rejected_count) == (found.candidate_count, 0), wrote
-        return found
 
 
 @dataclass(frozen=True)
@@ -254,28 +83,29 @@ async def stored_in(system: System) -> Stored:
         return Stored(memories, events)
 
 
-def difference_of(stored: Stored, oracle: Oracle) -> Counter[str]:
-    """Counts what was lost and what is there twice, or without anybody's having been told."""
-    faults: Counter[str] = Counter()
-    ids = Counter(memory.memory_id for each in stored.memories.values() for memory in each)
-    faults["memory ids listed twice"] += ids.total() - len(ids)
-    expected: Counter[tuple[str, ...]] = Counter(
-        (FIXED, *item) for item in oracle.remembered.items() if oracle.collection_of[item[0]] == FIXED
-    )
-    expected.update((NOTES, *item) for item in oracle.remembered.items() if oracle.collection_of[item[0]] == NOTES)
+def expected_of(oracle: Oracle) -> Counter[tuple[str, str, str]]:
+    """Counts what has to be there: collection, id or source, text."""
+    expected = Counter((*key, text) for key, text in oracle.remembered.items())
     expected.update((*key, text) for key, paragraphs in oracle.documents.items() for text in paragraphs)
+    return expected
+
+
+def faults_of(stored: Stored, oracle: Oracle) -> Counter[str]:
+    """Counts what was lost, and what is there twice or without anybody's having been told."""
     there = Counter(
         (name, memory.memory_id if name in (FIXED, NOTES) else memory.source, memory.text)
         for name, each in stored.memories.items()
         for memory in each
     )
-    faults["memories lost"] += (expected - there).total()
-    faults["memories doubled"] += (there - expected).total()
+    ids = Counter(memory.memory_id for each in stored.memories.values() for memory in each)
+    faults = Counter({"ids doubled": ids.total() - len(ids)})
+    faults["memories lost"] = (expected_of(oracle) - there).total()
+    faults["memories doubled"] = (there - expected_of(oracle)).total()
     for name in (FIXED, LIBRARY):
-        for memory_id in (memory.memory_id for memory in stored.memories[name]):
-            count, acknowledged = stored.event_counts[memory_id], oracle.events[memory_id]
-            faults["events lost"] += max(0, acknowledged - count)
-            faults["events doubled"] += max(0, count - acknowledged - oracle.unknown[name])
+        for memory in stored.memories[name]:
+            surplus = stored.event_counts[memory.memory_id] - oracle.events[memory.memory_id]
+            faults["events lost"] += max(0, -surplus)
+            faults["events doubled"] += max(0, surplus - oracle.unknown[name])
     return +faults
 
 
@@ -288,14 +118,25 @@ async def check_findable(system: System, stored: Stored, chance: random.Random) 
                 assert memory.memory_id in {hit.memory.memory_id for hit in found.hits}, memory.text
 
 
-def engine_of(memory: int) -> psutil.Process:
-    (engine,) = [child for child in psutil.Process(memory).children(recursive=True) if ENGINE in child.cmdline()]
-    return engine
+def pid_of(system: System, part: str) -> int | None:
+    """Finds memory, or the engine that is its child; None while there is none."""
+    memory = system.pids().get("memory")
+    if part == "memory" or memory is None:
+        return memory
+    try:
+        children = psutil.Process(memory).children(recursive=True)
+        return next((child.pid for child in children if ENGINE in child.cmdline()), None)
+    except psutil.NoSuchProcess:
+        return None
 
 
 async def kill(system: System, part: str) -> None:
-    memory = system.pids()["memory"]
-    os.kill(memory if part == "memory" else engine_of(memory).pid, signal.SIGKILL)
+    """Kills a part as a crash does and waits until another process has its place."""
+    killed = pid_of(system, part)
+    assert killed is not None, part
+    os.kill(killed, signal.SIGKILL)
+    while pid_of(system, part) in (None, killed):  # noqa: ASYNC110 - what is awaited happens in another process
+        await asyncio.sleep(0.05)
 
 
 async def waited(condition: Awaitable[T], work: Sequence[asyncio.Task[None]]) -> T:
@@ -347,8 +188,8 @@ async def kill_at_work(system: System, oracle: Oracle, chance: random.Random) ->
             for part in parts:
                 await waited(all_progress(oracle, chance.randrange(1, 4)), work)
                 await asyncio.sleep(chance.uniform(0.0, 0.2))  # a moment that no acknowledgement marks
-                await kill(system, part)
                 begin = time.monotonic()
+                await waited(kill(system, part), work)
                 await waited(all_progress(oracle, 1), work)
                 longest_s = max(longest_s, time.monotonic() - begin)
             oracle.stopping = True
@@ -372,17 +213,24 @@ async def test_the_system_comes_back_by_itself_and_keeps_all_it_acknowledged(own
     longest_s = await kill_at_work(own_system, oracle, chance)
     assert own_system.pids()["supervisor"] == supervisor
     stored = await stored_in(own_system)
-    faults = difference_of(stored, oracle)
-    print(  # noqa: T201 - figures of a long run
-        f"{KILLS} kills of memory and {KILLS} of its engine in {time.monotonic() - begin:.0f} s: {sum(map(len, stored.memories.values()))} memories"
-        f" and {oracle.events.total()} events acknowledged, faults {dict(faults)}; unknown {dict(oracle.unknown)}; acknowledgements"
-        f" {dict(oracle.progress)}; calls made again {dict(oracle.outages)}; longest wait {longest_s:.1f} s"
-    )
+    faults = faults_of(stored, oracle)
+    figures = {
+        "kills": {"memory": KILLS, "engine": KILLS},
+        "memories acknowledged": expected_of(oracle).total(),
+        "events acknowledged": oracle.events.total(),
+        "faults": dict(faults),
+        "searches of unknown outcome": dict(oracle.unknown),
+        "acknowledgements": dict(oracle.progress),
+        "calls made again": dict(oracle.outages),
+        "longest return in s": round(longest_s, 1),
+        "all in s": round(time.monotonic() - begin),
+    }
+    print(figures)  # noqa: T201 - what a long run is made for
     assert not faults
     assert oracle.outages
     await check_findable(own_system, stored, chance)
     await asyncio.to_thread(own_system.down)
     await asyncio.to_thread(own_system.up)
     stored = await stored_in(own_system)
-    assert not difference_of(stored, oracle)
+    assert not faults_of(stored, oracle)
     await check_findable(own_system, stored, chance)
