@@ -21,7 +21,7 @@ from .ingest import ingest
 from .list import list_memories
 from .next_steps import next_steps
 from .options import ExitStatus
-from .printing import print_error
+from .printing import print_error, print_failure
 from .remember import remember
 from .search import search
 from .status import status
@@ -60,7 +60,12 @@ def _exiting(verb: Callable[..., int]) -> Callable[..., None]:
         try:
             status = verb(**options)
         except AtlasError as error:
-            print_error(error)
+            print_failure(error, server=options.get("server"), timeout_s=options.get("timeout_s"), as_json=options.get("as_json", False))
+            raise typer.Exit(ExitStatus.FAILED) from error
+        except OSError as error:
+            if error.filename is None:
+                raise  # no file that somebody named
+            print_error(f"{error.filename}: {error.strerror}")
             raise typer.Exit(ExitStatus.FAILED) from error
         except KeyboardInterrupt as error:
             print_error("interrupted")

@@ -12,7 +12,7 @@ from .printing import console, print_json
 
 
 def delete(
-    memory_ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Memories to delete.", show_default=False)] = None,
+    memory_ids: Annotated[list[str] | None, typer.Argument(metavar="ID", help="Memories to delete.", show_default=False)] = None,
     source: Annotated[str, typer.Option(metavar="URI", help="Delete all memories of this source.")] = "",
     where: WhereOption = None,
     collection: CollectionOption = "",

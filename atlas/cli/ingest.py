@@ -59,7 +59,7 @@ class Tally:
 
 def ingest(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH...", help="Files or folders: Markdown, text, HTML, PDF, source code, JSON Lines.")
+        list[Path], typer.Argument(metavar="PATH", help="Files or folders: Markdown, text, HTML, PDF, source code, JSON Lines.")
     ],
     as_uri: Annotated[
         str | None,

@@ -77,13 +77,13 @@ def connect(server: str, timeout_s: float) -> AsyncAtlas:
     return AsyncAtlas(server, timeout_s=timeout_s)
 
 
-def conditions(where: Sequence[str] | None) -> Mapping[str, JsonValue]:
-    """Reads `FIELD=VALUE` pairs; a field given twice may have either value."""
+def conditions(where: Sequence[str] | None, *, option: str = "--where") -> Mapping[str, JsonValue]:
+    """Reads `FIELD=VALUE` pairs of an option; a field given twice may have either value."""
     found: dict[str, list[JsonValue]] = {}
     for pair in where or ():
         name, separator, value = pair.partition("=")
         if not separator or not name:
-            raise typer.BadParameter(f"{pair!r} is not FIELD=VALUE", param_hint="--where")
+            raise typer.BadParameter(f"{pair!r} is not FIELD=VALUE", param_hint=option)
         found.setdefault(name, []).append(value)
     return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
 

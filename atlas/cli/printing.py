@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from atlas.client import Hit, Memory, SearchResult
-from atlas.errors import AtlasError, DependencyDownError
+from atlas.errors import AtlasError, DeadlineError, DependencyDownError
 
 console = Console(highlight=False, soft_wrap=False)
 _SIGNS = {"similarity": "similarity", "lexical": "words", "late_interaction": "late interaction", "cross_encoder": "cross-encoder"}
@@ -23,12 +23,23 @@ def print_json(value: object) -> None:
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(value, enc_hook=_plain), indent=2).decode() + "\n")
 
 
-def print_error(error: AtlasError | str) -> None:
+def print_error(text: str) -> None:
     """Prints why something failed, on standard error."""
-    text = error if isinstance(error, str) else error.message
-    if isinstance(error, DependencyDownError):
-        text += "\n  is it running? `atlas up` starts the services, `atlas status` shows them, --server names another gateway"
     sys.stderr.write(f"atlas: {text}\n")
+
+
+def print_failure(error: AtlasError, *, server: str | None, timeout_s: float | None, as_json: bool) -> None:
+    """Prints why a verb failed, in one line on standard error; with `as_json` also as `{"error": …}` on standard output."""
+    match error:
+        case DependencyDownError():
+            away = f"{error.message} (asked {server}; `atlas up` starts the services, `atlas status` shows them)"
+            print_error(away if server else error.message)
+        case DeadlineError() if timeout_s is not None:
+            print_error(f"{error.message} (--timeout gives more than {timeout_s:g} s)")
+        case _:
+            print_error(error.message)
+    if as_json:
+        print_json({"error": error})
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> None:

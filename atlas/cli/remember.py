@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from atlas.client import MemoryInput, Remembered
+from atlas.errors import InvalidInputError
 
 from .options import (
     DEFAULT_SERVER,
@@ -43,7 +44,7 @@ def remember(
 ) -> int:
     """Stores a text; it is findable, and on disk, when the command returns."""
     item = MemoryInput(
-        sys.stdin.read() if text == "-" else text,
+        _standard_input() if text == "-" else text,
         memory_id=memory_id,
         collection=collection,
         domain=domain,
@@ -51,7 +52,7 @@ def remember(
         title=title,
         source=source,
         event_time=moment(when, "--when"),
-        metadata=conditions(metadata),
+        metadata=conditions(metadata, option="--metadata"),
     )
     (stored,) = asyncio.run(_remember(server, timeout_s, item))
     if as_json:
@@ -60,6 +61,13 @@ def remember(
         for stored_id in stored.memory_ids:
             console.print(f"{stored_id}  {stored.outcome.value} in {stored.collection}", markup=False)
     return ExitStatus.OK
+
+
+def _standard_input() -> str:
+    try:
+        return sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError as error:
+        raise InvalidInputError(f"standard input is no UTF-8: {error.reason} at byte {error.start}", offset=error.start) from error
 
 
 async def _remember(server: str, timeout_s: float, item: MemoryInput) -> tuple[Remembered, ...]:

@@ -130,7 +130,9 @@ def ingest_document(document: Document) -> pb.IngestDocument:
 def equals(conditions: Mapping[str, JsonValue]) -> type_pb2.Filter | None:
     """Makes a filter that holds where every field has its value, or one of its values if it is a list."""
     filters = [type_pb2.Filter(condition=_condition(name, value)) for name, value in conditions.items()]
-    return type_pb2.Filter(all_of=type_pb2.Filter.List(filters=filters)) if filters else None
+    if len(filters) > 1:
+        return type_pb2.Filter(all_of=type_pb2.Filter.List(filters=filters))
+    return filters[0] if filters else None
 
 
 def _condition(name: str, value: JsonValue) -> type_pb2.Condition:
@@ -145,8 +147,6 @@ def _condition(name: str, value: JsonValue) -> type_pb2.Condition:
         case Sequence():
             getattr(condition, "in").extend(list(value))  # `in` is a word of Python's
         case _:
-            kind = type(value).__name__
-            raise InvalidInputError(
-                f"where[{name!r}] is a {kind}; a text, number, boolean or a list of them is allowed", field=name, kind=kind
-            )
+            field, kind = f"where[{name!r}]", type(value).__name__
+            raise InvalidInputError(f"{field} is a {kind}; a text, number, boolean or a list of them is allowed", field=field, kind=kind)
     return condition

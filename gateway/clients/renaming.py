@@ -25,7 +25,7 @@ def renamed(old: str, new: str) -> Iterator[None]:
         if error.field is None or not (error.field == old or error.field.startswith((f"{old}.", f"{old}["))):
             raise
         told = type(error)(
-            error.message.replace(error.field, new + error.field.removeprefix(old)),
+            error.message.replace(old, new),
             reason=error.reason,
             field=new + error.field.removeprefix(old),
             retry_after_ms=error.retry_after_ms,

@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS event (
   domain TEXT NOT NULL, principal TEXT NOT NULL, kind INTEGER NOT NULL,
   raw_score REAL NOT NULL, score_kind INTEGER NOT NULL, relevance REAL NOT NULL, calibration_version TEXT NOT NULL,
   rank_before_salience INTEGER NOT NULL, weight REAL NOT NULL, bucket INTEGER NOT NULL, time_s REAL NOT NULL,
-  PRIMARY KEY (tenant, event_id)) WITHOUT ROWID;
+  PRIMARY KEY (tenant, search_id, memory_id, kind)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS event_memory ON event (tenant, memory_id);
 CREATE TABLE IF NOT EXISTS salience_state (
   tenant TEXT NOT NULL, memory_id TEXT NOT NULL, bucket INTEGER NOT NULL,
@@ -37,7 +37,10 @@ CREATE TABLE IF NOT EXISTS salience_prior (
   tenant TEXT NOT NULL, domain TEXT NOT NULL, positive REAL NOT NULL, negative REAL NOT NULL, time_s REAL NOT NULL,
   PRIMARY KEY (tenant, domain)) WITHOUT ROWID;
 """
-"""Tables of the ledger; `memory` (tenant, memory_id, domain) is the catalog's."""
+"""Tables of the ledger; `memory` (tenant, memory_id, domain) is the catalog's.
+
+The key of an event is what `event_id` is derived from: in its order the events of a search share a page or two.
+"""
 
 RERANK_WEIGHT = 1.0
 """Evidence of one reranked candidate, in events: the unit that all other weights are measured in."""

@@ -290,6 +290,46 @@ PARENT = """
 """
 
 
+BUSY = """
+    import services.memory
+    import asyncio
+    import grpc, uvloop
+
+    async def echo(request, context):
+        return request
+
+    async def call(target):
+        async with grpc.aio.insecure_channel(target) as channel:
+            while True:
+                await channel.unary_unary("/echo.Echo/Echo")(b"again")
+
+    async def main() -> None:
+        server = grpc.aio.server()
+        method = {"Echo": grpc.unary_unary_rpc_method_handler(echo)}
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("echo.Echo", method),))
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        calls = [asyncio.create_task(call(f"127.0.0.1:{port}")) for _ in range(4)]
+        for _ in range(100):
+            child = await asyncio.create_subprocess_exec("true")
+            print(await child.wait())
+        for task in calls:
+            task.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+        await server.stop(None)
+
+    uvloop.run(main())
+"""
+
+
+async def test_a_child_of_a_process_whose_grpc_is_busy_always_starts() -> None:
+    parent = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", textwrap.dedent(BUSY), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+    )
+    output, _ = await asyncio.wait_for(parent.communicate(), PATIENCE_S)
+    assert output.split() == [b"0"] * 100
+
+
 async def test_the_engine_follows_a_parent_that_was_killed(tmp_path: Path) -> None:
     parent = await asyncio.create_subprocess_exec(
         sys.executable, "-c", textwrap.dedent(PARENT), str(tmp_path), stdout=asyncio.subprocess.PIPE

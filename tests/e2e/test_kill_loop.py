@@ -228,6 +228,8 @@ async def test_the_system_comes_back_by_itself_and_keeps_all_it_acknowledged(own
     print(figures)  # noqa: T201 - what a long run is made for
     assert not faults
     assert oracle.outages
+    # An engine has to come back at the first attempt.
+    assert "did not come back" not in (own_system.data_dir / "logs" / "memory.log").read_text()
     await check_findable(own_system, stored, chance)
     await asyncio.to_thread(own_system.down)
     await asyncio.to_thread(own_system.up)

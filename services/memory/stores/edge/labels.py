@@ -26,8 +26,7 @@ CAPACITY = 200_000
 class Labels:
     """The labels of one shard's points: read once from the payload, which costs more than a hit.
 
-    The engine process is the only writer of its shards, so forgetting what is written keeps them
-    true.
+    The engine process is the only writer of its shards, so following what it writes keeps them true.
     """
 
     def __init__(self, shard: edge.EdgeShard, *, capacity: int = CAPACITY) -> None:

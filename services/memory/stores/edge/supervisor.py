@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential
 
-from atlas.errors import DependencyDownError
+from atlas.errors import AtlasError, DependencyDownError, StartupError
 
 from ...store import StoreState
 from ..availability import Availability
@@ -167,7 +167,8 @@ class Supervisor:
         _LOG.error(
             "vector engine did not come back",
             exc_info=error,
-            extra={"attempt": state.attempt_number},
+            # Logs leave out the messages of exceptions; ours never quote a text.
+            extra={"attempt": state.attempt_number, "cause": str(error) if isinstance(error, StartupError | AtlasError) else ""},
         )
 
 
