@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from . import catalog
@@ -13,11 +13,14 @@ from .catalog import Collection
 from .database import Database
 from .drafts import DenseVector
 from .filters import domains_asked
+from .ledger import KnownSalience
 from .query import Found, PoolMember, assemble_pool
 from .scopes import Scope
 from .store import SearchRequest, Store, StoredPoint, StoreFilter
 from .upserts import check_vector
 
+SalienceOf = Callable[[str, Sequence[str]], Awaitable[Mapping[str, KnownSalience]]]
+"""Reads what is known about a tenant's memories by id; unknown ids are left out."""
 WHOLE_POOL = 100
 """Least depth of a branch: candidates from one branch alone are found up to here."""
 
@@ -61,6 +64,8 @@ class Candidates:
 
     candidates: tuple[Candidate, ...]
     searched: tuple[Searched, ...]
+    known: Mapping[str, KnownSalience]
+    """What has been learnt of the candidates, by memory id; empty where it was not asked for."""
 
 
 class CandidateFinder:
@@ -72,8 +77,8 @@ class CandidateFinder:
         self._analyzer = analyzer
         self._depth = depth
 
-    async def find(self, query: Query, *, timeout_s: float) -> Candidates:
-        """Returns the pool of a query, best first.
+    async def find(self, query: Query, *, timeout_s: float, salience_of: SalienceOf | None = None) -> Candidates:
+        """Returns the pool of a query, best first; `salience_of` is asked about it while the store reads the payloads.
 
         Raises:
             NotFoundError: A named collection does not exist.
@@ -90,7 +95,10 @@ class CandidateFinder:
             found = [Found(names[request.generation], result) for request, result in zip(requests, results, strict=True)]
         pool = assemble_pool(found, fragmentation=query.fragmentation, candidate_count=query.candidate_count)
         collections = {one.collection.name: one.collection for one in searched}
-        return Candidates(await self._with_payloads(pool, collections, timeout_s), tuple(searched))
+        candidates, known = await asyncio.gather(
+            self._with_payloads(pool, collections, timeout_s), _known(salience_of, query.scope.tenant, pool)
+        )
+        return Candidates(candidates, tuple(searched), known)
 
     def _request(self, query: Query, searched: Searched) -> SearchRequest | None:
         terms = self._analyzer.analyze_query(query.text, searched.languages) if query.text else ()
@@ -125,6 +133,12 @@ class CandidateFinder:
             for member in pool
             if (point := points[member.collection].get(member.hit.memory_id)) is not None
         )
+
+
+async def _known(salience_of: SalienceOf | None, tenant: str, pool: Sequence[PoolMember]) -> Mapping[str, KnownSalience]:
+    if salience_of is None or not pool:
+        return {}
+    return await salience_of(tenant, [member.hit.memory_id for member in pool])
 
 
 def _searched(connection: sqlite3.Connection, query: Query) -> list[Searched]:

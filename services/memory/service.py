@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from grpc import aio
@@ -19,14 +18,13 @@ from atlas.type.v1 import type_pb2
 
 from .admission import Admission
 from .analyzer import Analyzer
-from .candidates import CandidateFinder
+from .candidates import CandidateFinder, SalienceOf
 from .deletions import DeleteFound, DeleteIds, DeleteSource, Deletion, Forget
 from .drafts import Draft
 from .durability import Durability, asked_durability
 from .encoding import to_memory
 from .filters import checked_filter
 from .free_space import FreeSpace
-from .ledger import KnownSalience
 from .limits import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, checked_id, checked_ids, checked_size
 from .page_tokens import checked_token, next_token
 from .reading import MemoryReader
@@ -39,8 +37,6 @@ from .upserts import Upsert
 from .validation import checked_deletions, checked_drafts
 from .writer import Acknowledged, Transaction, Writer, Written
 
-SalienceOf = Callable[[str, Sequence[str]], Awaitable[Mapping[str, KnownSalience]]]
-"""Reads what is known about a tenant's memories by id; unknown ids are left out."""
 Context = aio.ServicerContext
 
 
@@ -169,12 +165,10 @@ class MemoryService(rpc.MemoryServiceServicer):
         begin_s = time.monotonic()
         scope = checked_scope(request.scope)
         query = checked_query(request, scope)
-        answer = await self._finder.find(query, timeout_s=deadlines.current().remaining_s)
-        known: Mapping[str, KnownSalience] = {}
-        if request.salience_mode != type_pb2.SALIENCE_MODE_OFF:
-            known = await self._salience_of(scope.tenant, [one.member.hit.memory_id for one in answer.candidates])
+        salience_of = None if request.salience_mode == type_pb2.SALIENCE_MODE_OFF else self._salience_of
+        answer = await self._finder.find(query, timeout_s=deadlines.current().remaining_s, salience_of=salience_of)
         reply = pb.QueryMemoriesResponse(
-            candidates=candidate_messages(answer.candidates, answer.searched, known), searched=searched_messages(answer.searched)
+            candidates=candidate_messages(answer.candidates, answer.searched, answer.known), searched=searched_messages(answer.searched)
         )
         reply.timing.CopyFrom(timing_message(queue_s=0.0, total_s=time.monotonic() - begin_s))
         return reply

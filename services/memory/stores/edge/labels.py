@@ -24,7 +24,7 @@ CAPACITY = 200_000
 
 
 class Labels:
-    """The labels of one shard's points: read once from the payload, which costs more than a hit.
+    """The labels of one shard's points: remembered as they are written, else read once from the payload, which costs more than a hit.
 
     The engine process is the only writer of its shards, so following what it writes keeps them true.
     """
@@ -59,6 +59,14 @@ class Labels:
                 return
         for generation, memory_id in names:
             self._known.pop(point_id(generation, memory_id).replace("-", ""), None)
+
+    def remember(self, operation: Operation) -> None:
+        """Remembers the points that an operation has just written: a search need not read them."""
+        if isinstance(operation, UpsertPoints):
+            self._make_room(len(operation.points))
+            for point in operation.points:
+                label = Label(point.memory_id, point.payload.get("content_kind", ""))
+                self._known[point_id(point.generation, point.memory_id).replace("-", "")] = label
 
     def _make_room(self, count: int) -> None:
         if len(self._known) + count > self._capacity:

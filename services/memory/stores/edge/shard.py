@@ -94,6 +94,7 @@ class Shard:
         match operation:
             case UpsertPoints():
                 self._upsert(operation)
+                self._labels.remember(operation)
             case ReplacePayloads():
                 self._replace_payloads(operation)
             case DeletePoints(_, generation, memory_ids):
@@ -253,6 +254,8 @@ def _create(home: Path, spec: IndexSpec, datatype: DenseDatatype) -> None:
         vectors={DENSE: edge.EdgeVectorParams(spec.dimension, edge.Distance.Cosine, datatype=_DATATYPES[datatype])},
         sparse_vectors={LEXICAL: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
         wal_enabled=True,
+        # Searches come one by one, and their vectors are one segment: more threads wait for work in a loop, at the cost of the other parts.
+        max_search_threads=1,
     )
     shard = edge.EdgeShard.create(str(draft / "shard"), config)
     Shard(shard)._ensure_payload_indexes()
