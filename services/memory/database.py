@@ -188,19 +188,24 @@ async def open_database(path: Path) -> AsyncIterator[Database]:
 def _connection(path: Path) -> sqlite3.Connection:
     # Each connection is used by one thread at a time; isolation_level None leaves transactions to us.
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
-    connection.execute("PRAGMA busy_timeout = 10000")
-    connection.execute("PRAGMA cache_size = -32768")
-    connection.execute("PRAGMA temp_store = MEMORY")
-    connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+    try:
+        connection.execute("PRAGMA busy_timeout = 10000")
+        connection.execute("PRAGMA cache_size = -32768")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+        connection.execute("PRAGMA user_version").fetchone()
+    except sqlite3.DatabaseError:
+        connection.close()
+        raise
     return connection
 
 
 def _prepared(path: Path) -> sqlite3.Connection:
     try:
         connection = _connection(path)
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
     except sqlite3.DatabaseError as error:
         raise StartupError(f"{path} cannot be read as a database ({error}); restore the data folder from a copy") from error
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > schema.VERSION:
         connection.close()
         raise StartupError(

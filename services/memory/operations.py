@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
-from typing import Any, TypeVar
+from functools import cache, lru_cache
+from typing import Any, TypeVar, get_args
 
 import msgspec
 import numpy as np
@@ -19,7 +19,6 @@ Payload = Mapping[str, Any]
 T = TypeVar("T")
 
 _POINT_NAMESPACE = uuid.UUID("6f0e7f43-3c0e-5d8c-9a60-6a1d3f6f8a52")
-_WIRE_TYPES: dict[object, str] = {Float32Array: "<f4", UInt32Array: "<u4"}
 
 
 class IndexSpec(msgspec.Struct, frozen=True):
@@ -111,7 +110,16 @@ def to_wire(value: object) -> object:
 
 def from_wire(wanted: object, value: Any) -> Any:
     """Decodes what `to_wire` made, as a read-only array; the hook of every decoder."""
-    return np.frombuffer(value, dtype=_WIRE_TYPES[wanted])
+    return np.frombuffer(value, dtype=_wire_type(wanted))
+
+
+@cache
+def _wire_type(wanted: object) -> np.dtype[Any]:
+    # `NDArray[np.float32]` is ndarray[shape, dtype[float32]]; how Python compares such aliases differs between its versions.
+    _, element = get_args(wanted)
+    (scalar,) = get_args(element)
+    wire_type: np.dtype[Any] = np.dtype(scalar).newbyteorder("<")
+    return wire_type
 
 
 _ENCODER = msgspec.msgpack.Encoder(enc_hook=to_wire)
