@@ -10,7 +10,6 @@ from uuid import UUID, uuid5
 # One namespace a kind of id, never changed: stored ids depend on them.
 _CHUNKS = UUID("6f1e6c1c-6a53-5d0c-9d8b-0d2f0f2f7a01")
 _REMEMBERED = UUID("6f1e6c1c-6a53-5d0c-9d8b-0d2f0f2f7a02")
-_EVENTS = UUID("6f1e6c1c-6a53-5d0c-9d8b-0d2f0f2f7a03")
 
 
 def memory_id(tenant: str, collection: str, source: str, text: str, ordinal: int) -> str:
@@ -40,11 +39,6 @@ def remembered_id(tenant: str, collection: str, text: str, speaker: str, event_t
         event_time: When it happened, with time zone; None if unknown.
     """
     return _derived(_REMEMBERED, tenant, collection, _digest(text), speaker, _moment(event_time))
-
-
-def event_id(search_id: str, memory_id: str, kind: str) -> str:
-    """Returns the id of a salience event: one of each kind for a memory in a search."""
-    return _derived(_EVENTS, search_id, memory_id, kind)
 
 
 def _derived(namespace: UUID, *parts: str) -> str:

@@ -36,6 +36,13 @@ class Models:
         """Candidates that the reranker takes in one call; None while unknown."""
         return None if self._reranker is None else self._reranker.max_input_count or None
 
+    @property
+    def shared_token_fingerprint(self) -> str:
+        """Fingerprint of the space in which the embedder gives token vectors and the reranker takes them; empty if none is known."""
+        if self._embedder is None or self._reranker is None or self._embedder.token_fingerprint != self._reranker.fingerprint:
+            return ""
+        return self._reranker.fingerprint
+
     def forget_embedder(self) -> None:
         """Forgets the embedder's model: another one may come back."""
         self._embedder = None

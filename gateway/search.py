@@ -15,6 +15,7 @@ from atlas.errors import (
     InvalidInputError,
     ModelFaultError,
     OverloadedError,
+    SchemaMismatchError,
     UnsupportedError,
 )
 from atlas.ranking import readable
@@ -27,6 +28,7 @@ from .clients import (
     Impression,
     MemoryClient,
     Observation,
+    QueryTokens,
     QueryVector,
     Reranked,
     RerankerClient,
@@ -120,7 +122,7 @@ class Searcher:
         run = _Run(query, scope, deadline, watch)
         vector = await self._embed(run)
         stage = await self._candidates(run, vector)
-        reranked = await self._rerank(run, stage.candidates)
+        reranked = await self._rerank(run, stage.candidates, None if vector is None else vector.tokens)
         with watch.own_stage("assemble"):
             fragmentation = 0.0 if vector is None else vector.fragmentation
             ranked = ordered(stage.candidates, reranked, fragmentation)
@@ -141,7 +143,7 @@ class Searcher:
         deadline = run.deadline.child(cap_s=run.deadline.remaining_s * self._budget.embed_share)
         with run.watch.stage("embed") as lap:
             try:
-                vector = await self._embedder.embed_query(run.query.question, deadline=deadline)
+                vector = await self._vector(run, deadline)
             except (InvalidInputError, UnsupportedError):
                 raise  # the caller's mistake is never answered with less
             except AtlasError as error:
@@ -153,6 +155,19 @@ class Searcher:
             lap.server = vector.time
             run.models.append(await self._embedder_use(vector, deadline))
             return vector
+
+    async def _vector(self, run: _Run, deadline: Deadline) -> QueryVector:
+        question = run.query.question
+        # One reading of the query serves both models where they are known to be the same encoder.
+        shared = "" if question.image else self._models.shared_token_fingerprint
+        try:
+            return await self._embedder.embed_query(question, deadline=deadline, token_fingerprint=shared)
+        except UnsupportedError:
+            if not shared:
+                raise
+            # Another model has taken the place of the one that was asked about, and has no token vectors.
+            self._models.forget_embedder()
+        return await self._embedder.embed_query(question, deadline=deadline)
 
     async def _candidates(self, run: _Run, vector: QueryVector | None) -> Stage:
         query = run.query
@@ -173,16 +188,14 @@ class Searcher:
             lap.server = stage.time
             return stage
 
-    async def _rerank(self, run: _Run, pool: Sequence[Candidate]) -> Reranked | None:
+    async def _rerank(self, run: _Run, pool: Sequence[Candidate], tokens: QueryTokens | None) -> Reranked | None:
         if not pool:
             return None
         reserve_s = min(self._budget.answer_reserve_s, run.deadline.remaining_s * _LARGEST_RESERVE_SHARE)
         deadline = run.deadline.child(reserve_s=reserve_s)
         with run.watch.stage("rerank") as lap:
             try:
-                # The budget ends before the call does, so that what was scored by then still arrives.
-                max_time_s = deadline.remaining_s * _REPLY_SHARE
-                reranked = await self._reranker.rerank(run.query.question, pool, max_time_s=max_time_s, deadline=deadline)
+                reranked = await self._reranked(run, pool, tokens, deadline)
                 lap.server = reranked.time
                 if not reranked.scores:
                     raise DeadlineError(f"the reranker scored none of {len(pool)} candidates in the time left", candidate_count=len(pool))
@@ -194,6 +207,21 @@ class Searcher:
                 self._partial(run, len(reranked.scores), len(pool))
             run.models.append(await self._reranker_use(reranked, deadline))
             return reranked
+
+    async def _reranked(self, run: _Run, pool: Sequence[Candidate], tokens: QueryTokens | None, deadline: Deadline) -> Reranked:
+        question = run.query.question
+        # The budget ends before the call does, so that what was scored by then still arrives.
+        max_time_s = deadline.remaining_s * _REPLY_SHARE
+        try:
+            return await self._reranker.rerank(question, pool, max_time_s=max_time_s, deadline=deadline, tokens=tokens)
+        except (SchemaMismatchError, InvalidInputError) as error:
+            if tokens is None:
+                raise
+            # Another model has taken the place of the one that was asked about: it has to read the query itself.
+            _logger.warning("the reranker does not take the query's token vectors", extra={"reason": error.reason})
+            self._models.forget_reranker()
+        max_time_s = deadline.remaining_s * _REPLY_SHARE
+        return await self._reranker.rerank(question, pool, max_time_s=max_time_s, deadline=deadline)
 
     async def _record(
         self, run: _Run, vector: QueryVector | None, pool: Sequence[Candidate], reranked: Reranked | None, results: Sequence[Ranked]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 
@@ -20,14 +21,19 @@ class AccessLog:
             return await proceed(call)
         finally:
             if _logger.isEnabledFor(logging.INFO):
-                _logger.info(
-                    "call served",
-                    extra={
-                        "service": call.service,
-                        "method": call.method,
-                        "code": call.code.name,
-                        "reason": call.reason,
-                        "peer": call.context.peer(),
-                        "duration_ms": round((time.perf_counter() - began_s) * 1000, 3),
-                    },
-                )
+                # In the loop's next turn, which is after the reply left: nobody waits for a log.
+                asyncio.get_running_loop().call_soon(_log, call, call.context.peer(), time.perf_counter() - began_s)
+
+
+def _log(call: Call, peer: str | None, duration_s: float) -> None:
+    _logger.info(
+        "call served",
+        extra={
+            "service": call.service,
+            "method": call.method,
+            "code": call.code.name,
+            "reason": call.reason,
+            "peer": peer,
+            "duration_ms": round(duration_s * 1000, 3),
+        },
+    )

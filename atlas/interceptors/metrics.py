@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -22,15 +23,21 @@ class RpcMetrics:
             "atlas_rpc_duration_seconds", "Time from first to last byte of a call.", names, registry=registry, buckets=_BUCKETS_S
         )
         self._in_flight = Gauge("atlas_rpc_in_flight", "Calls being served now.", names, registry=registry)
+        # Finding a series by its labels costs more than counting; there are as many as RPCs and codes.
+        self._of = cache(self._series)
+        self._ended = cache(self._requests.labels)
 
     async def __call__(self, call: Call, proceed: Proceed) -> bytes | None:
         """Serves the call and counts it, however it ends."""
         began_s = time.perf_counter()
-        in_flight = self._in_flight.labels(call.service, call.method)
+        in_flight, duration = self._of(call.service, call.method)
         in_flight.inc()
         try:
             return await proceed(call)
         finally:
             in_flight.dec()
-            self._requests.labels(call.service, call.method, call.code.name).inc()
-            self._duration.labels(call.service, call.method).observe(time.perf_counter() - began_s)
+            self._ended(call.service, call.method, call.code.name).inc()
+            duration.observe(time.perf_counter() - began_s)
+
+    def _series(self, service: str, method: str) -> tuple[Gauge, Histogram]:
+        return self._in_flight.labels(service, method), self._duration.labels(service, method)

@@ -1,7 +1,7 @@
 """The parts as the gateway calls them: protobuf messages on the far side, values on the near one."""
 
 from .collections import Collection, CollectionClient, CollectionPage
-from .embedder import EmbedderClient, EmbedderModel, PassageVectors, QueryVector, TokenCount
+from .embedder import EmbedderClient, EmbedderModel, PassageVectors, QueryTokens, QueryVector, TokenCount
 from .filters import Filter, Restriction
 from .memory import Candidate, MemoryClient, Searched, Stage, Write, Written
 from .questions import Image, Question
@@ -22,6 +22,7 @@ __all__ = [
     "MemoryClient",
     "Observation",
     "PassageVectors",
+    "QueryTokens",
     "QueryVector",
     "Question",
     "Recorded",

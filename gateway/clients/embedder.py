@@ -38,6 +38,8 @@ class EmbedderModel:
     """Exact version."""
     fingerprint: str
     """Fingerprint of its DENSE space."""
+    token_fingerprint: str
+    """Fingerprint of its TOKENS space; empty if it has none."""
     max_input_count: int
     """Texts of a call."""
     max_input_tokens: int
@@ -46,6 +48,16 @@ class EmbedderModel:
     """Its DENSE space as it was described; passed on when a collection is created."""
     described: type_pb2.ModelInfo
     """All that it says of itself; passed on as it came."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueryTokens:
+    """Token vectors of a query, on their way to the reranker."""
+
+    vectors: type_pb2.Tensor
+    """[T, D]; passed on as it came."""
+    fingerprint: str
+    """Fingerprint of their space."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +74,8 @@ class QueryVector:
     """Word pieces read."""
     time: ServerTime
     """Where the time went."""
+    tokens: QueryTokens | None = None
+    """What the same reading gave each word piece; None unless it was asked for, and came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +113,16 @@ class EmbedderClient:
         reply = await call(self._stub.GetModelInfo, pb.GetModelInfoRequest(), deadline=deadline)
         return _model(reply.model)
 
-    async def embed_query(self, question: Question, *, deadline: Deadline) -> QueryVector:
-        """Embeds a query, ahead of bulk work.
+    async def embed_query(self, question: Question, *, deadline: Deadline, token_fingerprint: str = "") -> QueryVector:
+        """Embeds a query, ahead of bulk work; with a `token_fingerprint` also its word pieces, if they are of that space.
 
         Raises:
             ModelFaultError: The reply has no vector of norm 1.
         """
         request = pb.EmbedRequest(inputs=[question_message(question)], input_type=type_pb2.INPUT_TYPE_QUERY, lane=pb.LANE_INTERACTIVE)
+        if token_fingerprint:
+            request.outputs.extend((pb.OUTPUT_DENSE, pb.OUTPUT_TOKENS))
+            request.token_dtype = type_pb2.D_TYPE_FLOAT16
         with renamed("inputs[0]", "query"):
             reply = await call(self._stub.Embed, request, deadline=deadline)
         vectors = _vectors(reply, 1)
@@ -116,6 +133,7 @@ class EmbedderClient:
             fragmentation=min(1.0, max(0.0, report.fragmentation)),
             token_count=report.used_token_count,
             time=server_time(reply.timing),
+            tokens=_query_tokens(reply, token_fingerprint),
         )
 
     async def embed_passages(
@@ -158,6 +176,7 @@ def _model(info: type_pb2.ModelInfo) -> EmbedderModel:
         model_id=info.model_id,
         revision=info.revision,
         fingerprint=dense.fingerprint,
+        token_fingerprint=next((space.fingerprint for space in info.spaces if space.kind == type_pb2.VECTOR_KIND_TOKENS), ""),
         max_input_count=info.limits.max_input_count,
         max_input_tokens=info.limits.max_input_tokens,
         dense_space=dense,
@@ -175,6 +194,12 @@ def _vectors(reply: pb.EmbedResponse, count: int) -> Float32Array:
         if np.any(np.abs(norms - 1.0) > _NORM_TOLERANCE):
             raise InvalidInputError(f"a vector has norm {norms[np.argmax(np.abs(norms - 1.0))]:.4g}, not 1")
     return vectors
+
+
+def _query_tokens(reply: pb.EmbedResponse, fingerprint: str) -> QueryTokens | None:
+    if not fingerprint or not reply.HasField("tokens") or reply.token_fingerprint != fingerprint:
+        return None
+    return QueryTokens(reply.tokens.values, fingerprint)
 
 
 def _counts(messages: Iterable[pb.TokenCounts]) -> Iterable[TokenCount]:

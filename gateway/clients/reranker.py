@@ -16,6 +16,7 @@ from atlas.reranker.v1 import reranker_pb2_grpc as rpc
 from atlas.type.v1 import type_pb2
 
 from ..messages import duration_message
+from .embedder import QueryTokens
 from .memory import Candidate
 from .questions import Question, question_message
 from .replies import ServerTime, server_time
@@ -83,10 +84,21 @@ class RerankerClient:
             described=reply.model,
         )
 
-    async def rerank(self, question: Question, candidates: Sequence[Candidate], *, max_time_s: float, deadline: Deadline) -> Reranked:
+    async def rerank(
+        self,
+        question: Question,
+        candidates: Sequence[Candidate],
+        *,
+        max_time_s: float,
+        deadline: Deadline,
+        tokens: QueryTokens | None = None,
+    ) -> Reranked:
         """Scores candidates; what does not fit into `max_time_s` stays without a score.
 
+        With `tokens` the reranker does not read the question itself.
+
         Raises:
+            SchemaMismatchError: The model is not that of `tokens`.
             ModelFaultError: The reply is not one finite score a candidate, in their order.
         """
         request = pb.RerankRequest(
@@ -94,6 +106,9 @@ class RerankerClient:
             candidates=[_message(candidate) for candidate in candidates],
             budget=pb.Budget(max_time=duration_message(max_time_s)),
         )
+        if tokens is not None:
+            request.query_tokens.CopyFrom(tokens.vectors)
+            request.query_fingerprint = tokens.fingerprint
         reply = await call(self._stub.Rerank, request, deadline=deadline)
         asked = [candidate.memory.memory_id for candidate in candidates]
         answered = [score.id for score in reply.scores]

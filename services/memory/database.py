@@ -57,8 +57,8 @@ class Database:
     async def write(self, work: Work[T], *, durability: Durability) -> T:
         """Runs `work` in a transaction and returns its result once that is committed.
 
-        All works that wait are committed together, each in a savepoint of its own: one that raises undoes its own
-        changes and fails alone. A work that is cancelled before it begins does not run.
+        All works that wait are committed together; one that raises undoes its own changes and fails alone. A work that
+        is cancelled before it begins does not run.
 
         Raises:
             DiskFullError: SQLite found no room; nothing of the group is written.
@@ -115,7 +115,7 @@ class Database:
             self._ask_for(max(job.durability for job in jobs))
             self._writing.execute("BEGIN IMMEDIATE")
             begin = self._writing.total_changes
-            attempts = [self._attempt(job) for job in jobs]
+            attempts = [self._attempt(job, alone=len(jobs) == 1) for job in jobs]
             self._sync_if_needed(changed=self._writing.total_changes != begin)
             self._writing.execute("COMMIT")
         if transaction.error is not None and self._writing.in_transaction:
@@ -127,16 +127,19 @@ class Database:
             else:
                 job.future.set_result(attempt.result)
 
-    def _attempt(self, job: _Job) -> _Attempt:
-        self._writing.execute("SAVEPOINT work")
+    def _attempt(self, job: _Job, *, alone: bool) -> _Attempt:
+        # Without neighbours to spare, a work needs no savepoint, for which SQLite copies every page that changes.
+        if not alone:
+            self._writing.execute("SAVEPOINT work")
         with _Attempt() as attempt:
             attempt.result = job.work(self._writing)
         if attempt.error is not None:
-            if not self._writing.in_transaction:
-                # SQLite undid the whole group, as it does when the disk is full.
+            if alone or not self._writing.in_transaction:
+                # SQLite undid the whole group, as it does when the disk is full; or there is nothing else to keep.
                 raise attempt.error
             self._writing.execute("ROLLBACK TO work")
-        self._writing.execute("RELEASE work")
+        if not alone:
+            self._writing.execute("RELEASE work")
         return attempt
 
     def _ask_for(self, durability: Durability) -> None:

@@ -5,30 +5,29 @@ Functions on a connection: the caller decides in which transaction they run. The
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from atlas.errors import ConflictError
-from atlas.identity import event_id
 
 from .salience import NO_EVIDENCE, Evidence, SalienceReading, SalienceRule, evidence_of, merged, prior_of, read_salience, without
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS impression (
   tenant TEXT NOT NULL, search_id TEXT NOT NULL, principal TEXT NOT NULL, time_s REAL NOT NULL, bucket INTEGER,
-  fingerprint TEXT NOT NULL, pool_sha256 BLOB NOT NULL, pool TEXT NOT NULL,
+  fingerprint TEXT NOT NULL, pool BLOB NOT NULL,
   PRIMARY KEY (tenant, search_id)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS impression_time ON impression (time_s);
 CREATE TABLE IF NOT EXISTS event (
-  event_id TEXT NOT NULL, tenant TEXT NOT NULL, search_id TEXT NOT NULL, memory_id TEXT NOT NULL,
-  domain TEXT NOT NULL, principal TEXT NOT NULL, kind INTEGER NOT NULL,
+  tenant TEXT NOT NULL, memory_id TEXT NOT NULL, search_id TEXT NOT NULL, kind INTEGER NOT NULL,
+  domain TEXT NOT NULL, principal TEXT NOT NULL,
   raw_score REAL NOT NULL, score_kind INTEGER NOT NULL, relevance REAL NOT NULL, calibration_version TEXT NOT NULL,
   rank_before_salience INTEGER NOT NULL, weight REAL NOT NULL, bucket INTEGER NOT NULL, time_s REAL NOT NULL,
-  PRIMARY KEY (tenant, search_id, memory_id, kind)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS event_memory ON event (tenant, memory_id);
+  PRIMARY KEY (tenant, memory_id, search_id, kind)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS salience_state (
   tenant TEXT NOT NULL, memory_id TEXT NOT NULL, bucket INTEGER NOT NULL,
   positive REAL NOT NULL, negative REAL NOT NULL, time_s REAL NOT NULL, event_count INTEGER NOT NULL,
@@ -39,7 +38,9 @@ CREATE TABLE IF NOT EXISTS salience_prior (
 """
 """Tables of the ledger; `memory` (tenant, memory_id, domain) is the catalog's.
 
-The key of an event is what `event_id` is derived from: in its order the events of a search share a page or two.
+An event is known by its key: what forgets a memory reads its events in one place, without a second index. A pool is a
+MessagePack of its places (collection, generation) and its members (id in 16 bytes, place, clean, rank, propensity),
+small enough to stay in its row's page.
 """
 
 RERANK_WEIGHT = 1.0
@@ -114,27 +115,28 @@ def record(connection: sqlite3.Connection, impression: Impression, events: Seque
     """
     _record_impression(connection, impression)
     clean = {member.memory_id: member.clean for member in impression.pool}
-    domains = _domains(connection, impression.tenant, [event.memory_id for event in events])
+    memory_ids = json.dumps([event.memory_id for event in events])
+    domains = _domains(connection, impression.tenant, memory_ids)
+    counted = _counted(connection, impression, memory_ids)
     accepted: list[tuple[NewEvent, str]] = []
     rejected: list[tuple[str, str]] = []
-    duplicate = 0
     for event in events:
         reason = _refusal(event.memory_id, clean, domains)
         if reason:
             rejected.append((event.memory_id, reason))
-        elif _append(connection, impression, event, domains[event.memory_id]):
+        elif (event.memory_id, event.kind) not in counted:
+            counted.add((event.memory_id, event.kind))
             accepted.append((event, domains[event.memory_id]))
-        else:
-            duplicate += 1
+    _append(connection, impression, accepted)
     _fold(connection, impression, accepted, rule)
-    return Recorded(len(accepted), duplicate, tuple(rejected))
+    return Recorded(len(accepted), len(events) - len(accepted) - len(rejected), tuple(rejected))
 
 
 def read(
     connection: sqlite3.Connection, tenant: str, memory_ids: Sequence[str], time_s: float, rule: SalienceRule
 ) -> dict[str, KnownSalience]:
     """Reads the salience of memories that are stored; unknown ids are left out."""
-    domains = _domains(connection, tenant, memory_ids)
+    domains = _domains(connection, tenant, json.dumps(list(memory_ids)))
     priors = {domain: prior_of(_prior(connection, tenant, domain), time_s, rule) for domain in set(domains.values())}
     buckets: dict[str, list[tuple[Evidence, int]]] = {}
     rows = connection.execute(
@@ -173,21 +175,18 @@ def prune_impressions(connection: sqlite3.Connection, before_s: float) -> int:
 
 
 def _record_impression(connection: sqlite3.Connection, impression: Impression) -> None:
-    pool = json.dumps(
-        [[m.memory_id, m.collection, m.generation, m.clean, m.rank, m.propensity] for m in impression.pool], separators=(",", ":")
-    )
-    digest = hashlib.sha256(pool.encode()).digest()
+    pool = _packed(impression.pool)
     row = connection.execute(
-        "SELECT pool_sha256 FROM impression WHERE tenant = ? AND search_id = ?", (impression.tenant, impression.search_id)
+        "SELECT pool FROM impression WHERE tenant = ? AND search_id = ?", (impression.tenant, impression.search_id)
     ).fetchone()
     if row is not None:
-        if row[0] != digest:
+        if row[0] != pool:
             raise ConflictError(
                 f"search_id {impression.search_id} was recorded with another pool", field="search_id", search_id=impression.search_id
             )
         return
     connection.execute(
-        "INSERT INTO impression VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO impression VALUES (?, ?, ?, ?, ?, ?, ?)",
         (
             impression.tenant,
             impression.search_id,
@@ -195,10 +194,24 @@ def _record_impression(connection: sqlite3.Connection, impression: Impression) -
             impression.time_s,
             impression.bucket,
             impression.fingerprint,
-            digest,
             pool,
         ),
     )
+
+
+def _packed(pool: Sequence[PoolMember]) -> bytes:
+    places: dict[tuple[str, str], int] = {}
+    members = [
+        (
+            bytes.fromhex(member.memory_id.replace("-", "")),
+            places.setdefault((member.collection, member.generation), len(places)),
+            member.clean,
+            member.rank,
+            member.propensity,
+        )
+        for member in pool
+    ]
+    return msgspec.msgpack.encode((list(places), members))
 
 
 def _refusal(memory_id: str, clean: Mapping[str, bool], domains: Mapping[str, str]) -> str:
@@ -209,50 +222,68 @@ def _refusal(memory_id: str, clean: Mapping[str, bool], domains: Mapping[str, st
     return "" if memory_id in domains else "UNKNOWN_MEMORY"
 
 
-def _append(connection: sqlite3.Connection, impression: Impression, event: NewEvent, domain: str) -> bool:
-    cursor = connection.execute(
-        "INSERT OR IGNORE INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            event_id(impression.search_id, event.memory_id, str(event.kind)),
-            impression.tenant,
-            impression.search_id,
-            event.memory_id,
-            domain,
-            impression.principal,
-            event.kind,
-            event.raw_score,
-            event.score_kind,
-            event.relevance,
-            event.calibration_version,
-            event.rank_before_salience,
-            RERANK_WEIGHT,
-            impression.bucket,
-            impression.time_s,
-        ),
+def _counted(connection: sqlite3.Connection, impression: Impression, memory_ids: str) -> set[tuple[str, int]]:
+    """Reads which events of a search are in the ledger, by memory id and kind; `memory_ids` is a JSON list."""
+    rows = connection.execute(
+        "SELECT memory_id, kind FROM event WHERE tenant = ? AND memory_id IN (SELECT value FROM json_each(?)) AND search_id = ?",
+        (impression.tenant, memory_ids, impression.search_id),
     )
-    return cursor.rowcount == 1
+    return set(rows.fetchall())
 
 
-def _fold(connection: sqlite3.Connection, impression: Impression, accepted: Iterable[tuple[NewEvent, str]], rule: SalienceRule) -> None:
+def _append(connection: sqlite3.Connection, impression: Impression, accepted: Iterable[tuple[NewEvent, str]]) -> None:
+    connection.executemany(
+        "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                impression.tenant,
+                event.memory_id,
+                impression.search_id,
+                event.kind,
+                domain,
+                impression.principal,
+                event.raw_score,
+                event.score_kind,
+                event.relevance,
+                event.calibration_version,
+                event.rank_before_salience,
+                RERANK_WEIGHT,
+                impression.bucket,
+                impression.time_s,
+            )
+            for event, domain in accepted
+        ],
+    )
+
+
+def _fold(connection: sqlite3.Connection, impression: Impression, accepted: Sequence[tuple[NewEvent, str]], rule: SalienceRule) -> None:
+    tenant, time_s = impression.tenant, impression.time_s
     by_domain: dict[str, Evidence] = {}
+    states = _states(connection, impression, [event.memory_id for event, _ in accepted])
     for event, domain in accepted:
-        evidence = evidence_of(event.relevance, RERANK_WEIGHT, impression.time_s)
+        evidence = evidence_of(event.relevance, RERANK_WEIGHT, time_s)
         by_domain[domain] = merged(by_domain.get(domain, NO_EVIDENCE), evidence, rule)
-        _fold_memory(connection, impression, event.memory_id, evidence, rule)
-    for domain, evidence in by_domain.items():
-        _store_prior(connection, impression.tenant, domain, merged(_prior(connection, impression.tenant, domain), evidence, rule))
-
-
-def _fold_memory(connection: sqlite3.Connection, impression: Impression, memory_id: str, evidence: Evidence, rule: SalienceRule) -> None:
-    key = (impression.tenant, memory_id, impression.bucket)
-    row = connection.execute(
-        "SELECT positive, negative, time_s, event_count FROM salience_state WHERE tenant = ? AND memory_id = ? AND bucket = ?", key
-    ).fetchone()
-    total = merged(Evidence(*row[:3]), evidence, rule) if row else evidence
-    connection.execute(
+        total, event_count = states.get(event.memory_id, (NO_EVIDENCE, 0))
+        states[event.memory_id] = (merged(total, evidence, rule), event_count + 1)
+    connection.executemany(
         "INSERT OR REPLACE INTO salience_state VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (*key, total.positive, total.negative, total.time_s, (row[3] if row else 0) + 1),
+        [
+            (tenant, memory_id, impression.bucket, total.positive, total.negative, total.time_s, event_count)
+            for memory_id, (total, event_count) in states.items()
+        ],
     )
+    for domain, evidence in by_domain.items():
+        _store_prior(connection, tenant, domain, merged(_prior(connection, tenant, domain), evidence, rule))
+
+
+def _states(connection: sqlite3.Connection, impression: Impression, memory_ids: Sequence[str]) -> dict[str, tuple[Evidence, int]]:
+    """Reads what is summed up in the impression's bucket, with its number of events, by memory id."""
+    rows = connection.execute(
+        "SELECT memory_id, positive, negative, time_s, event_count FROM salience_state"
+        " WHERE tenant = ? AND memory_id IN (SELECT value FROM json_each(?)) AND bucket = ?",
+        (impression.tenant, json.dumps(list(memory_ids)), impression.bucket),
+    )
+    return {memory_id: (Evidence(*sums), event_count) for memory_id, *sums, event_count in rows}
 
 
 def _prior(connection: sqlite3.Connection, tenant: str, domain: str) -> Evidence:
@@ -269,10 +300,10 @@ def _store_prior(connection: sqlite3.Connection, tenant: str, domain: str, evide
     )
 
 
-def _domains(connection: sqlite3.Connection, tenant: str, memory_ids: Sequence[str]) -> dict[str, str]:
+def _domains(connection: sqlite3.Connection, tenant: str, memory_ids: str) -> dict[str, str]:
+    """Reads the domains of those memories of a JSON list that are stored."""
     rows = connection.execute(
-        "SELECT memory_id, domain FROM memory WHERE tenant = ? AND memory_id IN (SELECT value FROM json_each(?))",
-        (tenant, json.dumps(list(memory_ids))),
+        "SELECT memory_id, domain FROM memory WHERE tenant = ? AND memory_id IN (SELECT value FROM json_each(?))", (tenant, memory_ids)
     )
     return dict(rows.fetchall())
 

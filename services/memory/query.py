@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import heapq
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from atlas.ranking import Kind, normalised_lexical, pool_score
@@ -36,14 +37,20 @@ def assemble_pool(found: Sequence[Found], *, fragmentation: float, candidate_cou
     Each collection's lexical evidence is measured against its own best hit, since BM25 of two collections cannot be
     compared. Equal scores are ordered by memory id, so that the same question has the same pool.
     """
-    members = [_member(one.collection, hit, one.result, fragmentation) for one in found for hit in one.result.hits]
-    members.sort(key=lambda member: (-member.pool_score, member.hit.memory_id))
-    return members[:candidate_count]
+    scored = [item for place, one in enumerate(found) for item in _scored(place, one.result, fragmentation)]
+    # Most hits do not make the pool: only those that do become members.
+    best = heapq.nsmallest(candidate_count, scored)
+    return [
+        PoolMember(found[place].collection, found[place].result.hits[index], strength, -score) for score, _, place, index, strength in best
+    ]
 
 
-def _member(collection: str, hit: BranchHit, result: BranchResult, fragmentation: float) -> PoolMember:
-    strength = None
-    if hit.lexical is not None:
-        strength = normalised_lexical(hit.lexical, best_lexical=result.best_lexical, best_coverage=result.best_coverage)
-    score = pool_score(hit.similarity, strength, fragmentation, Kind[hit.content_kind])
-    return PoolMember(collection, hit, strength, score)
+def _scored(place: int, result: BranchResult, fragmentation: float) -> Iterator[tuple[float, str, int, int, float | None]]:
+    """Gives what orders a hit, smallest first, and where it is: negative pool score, memory id, place, index, strength."""
+    best_lexical, best_coverage = result.best_lexical, result.best_coverage
+    for index, hit in enumerate(result.hits):
+        strength = None
+        if hit.lexical is not None:
+            strength = normalised_lexical(hit.lexical, best_lexical=best_lexical, best_coverage=best_coverage)
+        score = pool_score(hit.similarity, strength, fragmentation, Kind[hit.content_kind])
+        yield -score, hit.memory_id, place, index, strength

@@ -130,7 +130,7 @@ def _bucket(request: pb.RecordEventsRequest) -> int | None:
 def _checked_pool(entries: Sequence[pb.PoolEntry]) -> tuple[ledger.PoolMember, ...]:
     pool: dict[str, ledger.PoolMember] = {}
     for index, entry in enumerate(entries):
-        member = _member(entry, f"pool[{index}]")
+        member = _member(entry, index)
         # Were it there twice, the kinder of its two places would decide whether its evidence counts.
         if member.memory_id in pool:
             raise InvalidInputError(
@@ -142,16 +142,17 @@ def _checked_pool(entries: Sequence[pb.PoolEntry]) -> tuple[ledger.PoolMember, .
     return tuple(pool.values())
 
 
-def _member(entry: pb.PoolEntry, field: str) -> ledger.PoolMember:
-    if entry.rank < 0:
-        raise InvalidInputError(f"{field}.rank is {entry.rank}; it counts from 1", field=f"{field}.rank", value=entry.rank)
-    if not 0.0 <= entry.propensity <= 1.0:  # NaN is not in the range either
-        raise InvalidInputError(
-            f"{field}.propensity is {entry.propensity}; 0 to 1 are allowed", field=f"{field}.propensity", value=entry.propensity
-        )
+def _member(entry: pb.PoolEntry, index: int) -> ledger.PoolMember:
+    rank, propensity = entry.rank, entry.propensity
+    if rank < 0:
+        field = f"pool[{index}].rank"
+        raise InvalidInputError(f"{field} is {rank}; it counts from 1", field=field, value=rank)
+    if not 0.0 <= propensity <= 1.0:  # NaN is not in the range either
+        field = f"pool[{index}].propensity"
+        raise InvalidInputError(f"{field} is {propensity}; 0 to 1 are allowed", field=field, value=propensity)
     clean = entry.pool in (type_pb2.POOL_UNSPECIFIED, type_pb2.POOL_CLEAN)
-    memory_id = checked_id(entry.memory_id, f"{field}.memory_id")
-    return ledger.PoolMember(memory_id, entry.collection, entry.generation, clean, entry.rank, entry.propensity or 1.0)
+    memory_id = checked_id(entry.memory_id, f"pool[{index}].memory_id")
+    return ledger.PoolMember(memory_id, entry.collection, entry.generation, clean, rank, propensity or 1.0)
 
 
 def _checked_events(events: Sequence[pb.Event]) -> tuple[list[ledger.NewEvent], list[tuple[str, str]]]:

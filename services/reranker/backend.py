@@ -51,6 +51,8 @@ class Work:
     """Word pieces of candidates that may be encoded."""
     cut_long_texts: bool = True
     """Whether a text over the token limit loses its end, instead of failing the call."""
+    query_tokens: Float32Array | None = None
+    """Token vectors of the query in the backend's own space, [T, D], one a word piece; used instead of reading `query`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class Scoring:
     queue_s: float
     """Seconds until a worker took the first of it."""
     token_count: int
-    """Word pieces that the model read, the query included."""
+    """Word pieces that the model read, those of the query included unless its token vectors were given."""
     cache_hit_count: int
     """Candidates whose token vectors were known."""
 
@@ -112,7 +114,8 @@ class RerankerBackend(Protocol):
         """Scores candidates; those that the budget does not reach come back without a score.
 
         Raises:
-            InvalidInputError: A text is too long and may not be cut, or the model reads nothing in the query.
+            InvalidInputError: A text is too long and may not be cut, the model reads nothing in the query, or the query's token vectors
+                are not one for each of its word pieces.
             OverloadedError: The queue is full.
             DeadlineError: The deadline passed.
             ModelFaultError: A score is not finite.

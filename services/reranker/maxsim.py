@@ -33,12 +33,8 @@ def maxsim(query: NDArray[np.float32], shares: NDArray[np.float32], passages: Se
     in it meets the query.
     """
     scores = np.zeros(len(passages), np.float64)
-    filled = [index for index, passage in enumerate(passages) if len(passage)]
-    if not filled:
-        return scores
-    # One product for all passages; a maximum over each passage's own stretch of columns.
-    stacked = np.concatenate([passages[index] for index in filled]).astype(np.float32, copy=False)
-    starts = np.cumsum([0, *(len(passages[index]) for index in filled[:-1])])
-    best = np.maximum.reduceat(query @ stacked.T, starts, axis=1)
-    scores[filled] = shares @ best
+    for index, passage in enumerate(passages):
+        if len(passage):
+            # Passage by passage: what is made of one in single precision stays in the processor's cache until its product is done.
+            scores[index] = shares @ (query @ passage.astype(np.float32, copy=False).T).max(axis=1)
     return scores

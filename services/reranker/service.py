@@ -96,35 +96,46 @@ class RerankerService(rpc.RerankerServiceServicer):
             budget_end=_budget_end(request),
             max_tokens=_max_tokens(request),
             cut_long_texts=_cuts_long_texts(request.truncation),
+            query_tokens=self._query_tokens(request),
         )
+
+    def _query_tokens(self, request: pb.RerankRequest) -> Float32Array | None:
+        if not request.HasField("query_tokens"):
+            return None
+        self._check_space(request.query_fingerprint, "query_fingerprint")
+        return self._tokens(request.query_tokens, "query_tokens")
 
     def _candidate(self, candidate: pb.Candidate, field: str) -> Candidate:
         if candidate.HasField("tokens"):
-            return Candidate(field, tokens=self._tokens(candidate, field))
+            self._check_space(candidate.fingerprint, f"{field}.fingerprint")
+            return Candidate(field, tokens=self._tokens(candidate.tokens, f"{field}.tokens"))
         return Candidate(f"{field}.content.text", text=self._text(candidate.content, f"{field}.content"))
 
-    def _tokens(self, candidate: pb.Candidate, field: str) -> Float32Array:
-        model = self._backend.model
-        if not candidate.fingerprint:
-            raise InvalidInputError(f"{field}.fingerprint is empty; token vectors need one", field=f"{field}.fingerprint")
-        if candidate.fingerprint != model.fingerprint:
+    def _check_space(self, fingerprint: str, field: str) -> None:
+        expected = self._backend.model.fingerprint
+        if not fingerprint:
+            raise InvalidInputError(f"{field} is empty; token vectors need one", field=field)
+        if fingerprint != expected:
             raise SchemaMismatchError(
-                f"{field}.fingerprint is {candidate.fingerprint}; the model's token vectors have {model.fingerprint}",
-                field=f"{field}.fingerprint",
-                fingerprint=candidate.fingerprint,
-                expected_fingerprint=model.fingerprint,
+                f"{field} is {fingerprint}; the model's token vectors have {expected}",
+                field=field,
+                fingerprint=fingerprint,
+                expected_fingerprint=expected,
             )
-        tokens: Float32Array = tensors.to_array(candidate.tokens, field=f"{field}.tokens", dtype=np.float32, ndim=2)
-        if tokens.shape[1] != model.record.dimension or len(tokens) > model.record.max_tokens:
+
+    def _tokens(self, message: type_pb2.Tensor, field: str) -> Float32Array:
+        record = self._backend.model.record
+        tokens: Float32Array = tensors.to_array(message, field=field, dtype=np.float32, ndim=2)
+        if tokens.shape[1] != record.dimension or len(tokens) > record.max_tokens:
             raise InvalidInputError(
-                f"{field}.tokens has shape {list(tokens.shape)}; [0 to {model.record.max_tokens}, {model.record.dimension}] is needed",
-                field=f"{field}.tokens",
+                f"{field} has shape {list(tokens.shape)}; [0 to {record.max_tokens}, {record.dimension}] is needed",
+                field=field,
                 shape=list(tokens.shape),
-                max_tokens=model.record.max_tokens,
-                dimension=model.record.dimension,
+                max_tokens=record.max_tokens,
+                dimension=record.dimension,
             )
-        tensors.check_finite(tokens, field=f"{field}.tokens")
-        _check_unit(tokens, f"{field}.tokens")
+        tensors.check_finite(tokens, field=field)
+        _check_unit(tokens, field)
         return tokens
 
     def _text(self, content: type_pb2.Input, field: str) -> str:

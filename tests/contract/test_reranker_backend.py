@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest_asyncio
 from prometheus_client import CollectorRegistry
 
 from atlas.deadlines import Deadline
+from atlas.encoder.models import MINILM
 from atlas.errors import DeadlineError, InvalidInputError
 from services.reranker.backend import Candidate, RerankerBackend, Work
 from services.reranker.backends import open_backend
@@ -86,6 +88,34 @@ async def test_given_token_vectors_are_not_read_again(backend: RerankerBackend) 
     scoring = await backend.score(Work(QUERY, [Candidate("candidates[0]", tokens=rows)], Deadline.after(30.0), max_tokens=1))
     assert scoring.scores[0].raw is not None
     assert scoring.scores[0].token_count == 3
+
+
+def with_query_tokens(count: int, *texts: str, seconds: float = 30.0, budget_s: float | None = None) -> Work:
+    """The query has two word pieces."""
+    rows = np.eye(count, MINILM.dimension, dtype=np.float32)
+    return replace(work(*texts, seconds=seconds, budget_s=budget_s), query_tokens=rows)
+
+
+async def test_a_query_with_token_vectors_is_not_read(backend: RerankerBackend) -> None:
+    await backend.score(work("a lantern that is known"))
+    scoring = await backend.score(with_query_tokens(2, "a lantern that is known"))
+    assert scoring.scores[0].raw is not None
+    assert (scoring.token_count, scoring.cache_hit_count) == (0, 1)
+
+
+async def test_a_query_has_one_token_vector_for_each_word_piece(backend: RerankerBackend) -> None:
+    for count in (0, 1, 3):
+        with pytest.raises(InvalidInputError) as refused:
+            await backend.score(with_query_tokens(count, "the old lantern"))
+        assert refused.value.field == "query_tokens"
+
+
+async def test_time_bounds_what_is_known_too(backend: RerankerBackend) -> None:
+    await backend.score(work("a wall that is known"))
+    over = await backend.score(with_query_tokens(2, "a wall that is known", "a wall that is not", budget_s=0.0))
+    assert over.scores[1].raw is None
+    with pytest.raises(DeadlineError):
+        await backend.score(with_query_tokens(2, "a wall that is known", seconds=0.0))
 
 
 async def test_a_long_text_is_cut_or_refused_as_asked(backend: RerankerBackend) -> None:

@@ -452,6 +452,21 @@ TABLE: dict[str, list[Refusal]] = {
             "{token_fingerprint}",
             code=PRECONDITION,
         ),
+        refused(
+            "fewer vectors than word pieces",
+            lambda ground: rerank("text", query="old harbour", query_tokens=tensor([UNIT]), query_fingerprint=ground.token_fingerprint),
+            "query_tokens",
+            "1",
+            "2",
+        ),
+        refused(
+            "question of another model",
+            rerank("text", query_tokens=tensor([UNIT]), query_fingerprint="other/1"),
+            "query_fingerprint",
+            "other/1",
+            "{token_fingerprint}",
+            code=PRECONDITION,
+        ),
     ],
     f"{MEMORY}/UpsertMemories": [
         refused("vector too short", lambda ground: upsert_vector(ground, dense=tensor(UNIT[:3])), "writes[0].vectors[0].dense", "3", "384"),

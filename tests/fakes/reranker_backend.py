@@ -39,6 +39,8 @@ class FakeReranker:
         work.deadline.check("scoring")
         scores, spent, hit_count, over = [], 0, 0, work.budget_end is not None and work.budget_end.expired
         asked = set(work.query.split())
+        if work.query_tokens is not None and len(work.query_tokens) != len(work.query.split()):
+            raise InvalidInputError("query_tokens does not fit the query", field="query_tokens")
         for candidate in work.candidates:
             words = candidate.text.split()
             if len(words) > MINILM.max_tokens and not work.cut_long_texts:
@@ -54,4 +56,5 @@ class FakeReranker:
             scores.append(Score(raw, None if raw is None else relevance(raw), count, truncated=count > MINILM.max_tokens))
         if work.deadline.expired:
             raise DeadlineError("the deadline passed while scoring")
-        return Scoring(scores, queue_s=0.0, token_count=spent + len(asked), cache_hit_count=hit_count)
+        read = 0 if work.query_tokens is not None else len(asked)
+        return Scoring(scores, queue_s=0.0, token_count=spent + read, cache_hit_count=hit_count)

@@ -29,9 +29,15 @@ from gateway.__main__ import running
 from gateway.settings import GatewaySettings
 
 FINGERPRINT = "stub-dense/1"
+TOKEN_FINGERPRINT = "stub-tokens/1"
 CALIBRATION = "stub-calibration/1"
 QUERY = "how do I reset it?"
+QUERY_TOKENS = np.eye(3, 4, dtype=np.float16)
 Behaviour = Callable[[Any, Any], Awaitable[Any]]
+
+
+def token_space(fingerprint: str) -> type_pb2.VectorSpace:
+    return type_pb2.VectorSpace(name="tokens", kind="VECTOR_KIND_TOKENS", dimension=4, fingerprint=fingerprint)
 
 
 @dataclass
@@ -98,6 +104,8 @@ def changed(usual: Callable[[Any], Any], change: Callable[[Any], None]) -> Behav
 
 class EmbedderStub(Stub, embedder_pb2_grpc.EmbedderServiceServicer):
     fragmentation = 0.0
+    token_fingerprint = ""
+    """Space of its token vectors; empty: it has none, and refuses to be asked for them."""
 
     def add_to(self, server: grpc.aio.Server) -> None:
         embedder_pb2_grpc.add_EmbedderServiceServicer_to_server(self, server)
@@ -109,20 +117,28 @@ class EmbedderStub(Stub, embedder_pb2_grpc.EmbedderServiceServicer):
         return await self.answer("Embed", request, context, self.embedded)
 
     def model(self, request: Any) -> Any:
-        space = type_pb2.VectorSpace(name="dense", kind="VECTOR_KIND_DENSE", dimension=4, fingerprint=FINGERPRINT)
+        spaces = [type_pb2.VectorSpace(name="dense", kind="VECTOR_KIND_DENSE", dimension=4, fingerprint=FINGERPRINT)]
+        if self.token_fingerprint:
+            spaces.append(token_space(self.token_fingerprint))
         limits = type_pb2.ModelLimits(max_input_count=256, max_input_tokens=256)
         return embedder_pb2.GetModelInfoResponse(
-            model=type_pb2.ModelInfo(model_id="stub-embedder", revision="1", spaces=[space], limits=limits)
+            model=type_pb2.ModelInfo(model_id="stub-embedder", revision="1", spaces=spaces, limits=limits)
         )
 
     def embedded(self, request: Any) -> Any:
         rows = np.tile(np.array([0.6, 0.8, 0.0, 0.0], dtype=np.float32), (len(request.inputs), 1))
         report = embedder_pb2.InputReport(token_count=8, used_token_count=8, fragmentation=self.fragmentation)
-        return embedder_pb2.EmbedResponse(dense=tensors.to_message(rows), reports=[report] * len(rows), fingerprint=FINGERPRINT)
+        reply = embedder_pb2.EmbedResponse(dense=tensors.to_message(rows), reports=[report] * len(rows), fingerprint=FINGERPRINT)
+        if embedder_pb2.OUTPUT_TOKENS in request.outputs:
+            reply.tokens.CopyFrom(tensors.to_ragged([QUERY_TOKENS]))
+            reply.token_fingerprint = self.token_fingerprint
+        return reply
 
 
 class RerankerStub(Stub, reranker_pb2_grpc.RerankerServiceServicer):
     max_input_count = 200
+    token_fingerprint = ""
+    """Space of the token vectors that it takes; empty: it describes none."""
 
     def add_to(self, server: grpc.aio.Server) -> None:
         reranker_pb2_grpc.add_RerankerServiceServicer_to_server(self, server)
@@ -135,8 +151,9 @@ class RerankerStub(Stub, reranker_pb2_grpc.RerankerServiceServicer):
 
     def model(self, request: Any) -> Any:
         limits = type_pb2.ModelLimits(max_input_count=self.max_input_count)
+        spaces = [token_space(self.token_fingerprint)] if self.token_fingerprint else []
         return reranker_pb2.GetModelInfoResponse(
-            model=type_pb2.ModelInfo(model_id="stub-reranker", revision="1", limits=limits), calibration_version=CALIBRATION
+            model=type_pb2.ModelInfo(model_id="stub-reranker", revision="1", spaces=spaces, limits=limits), calibration_version=CALIBRATION
         )
 
     def reranked(self, request: Any) -> Any:

@@ -160,6 +160,23 @@ async def test_a_hit_carries_its_evidence_and_explains_its_rank(atlas: Atlas, na
     assert response.usage.candidates == 3
 
 
+async def test_a_query_that_is_read_once_for_both_models_finds_the_same(atlas: Atlas, name: str) -> None:
+    await atlas.remember(RESET, BREAD, COMET, collection=name)
+    async with open_gateway(**atlas.addresses) as (gateway, _):
+        request = pb.SearchRequest(
+            query=type_pb2.Input(text="How is the router reset?"), collections=[name], salience_mode="SALIENCE_MODE_OFF"
+        )
+        await gateway.Search(request)
+        read = [await gateway.Search(request) for _ in range(2)]
+    async with open_gateway(**atlas.addresses) as (gateway, _):
+        twice = await gateway.Search(request)
+    for once in read:
+        assert not once.degraded
+        assert ids(once) == ids(twice)
+        assert [hit.relevance for hit in once.hits] == pytest.approx([hit.relevance for hit in twice.hits], abs=1e-2)
+        assert once.usage.tokens == twice.usage.tokens / 2
+
+
 async def test_the_stages_cover_nearly_all_of_the_time(atlas: Atlas, name: str) -> None:
     await atlas.remember(RESET, collection=name)
     await atlas.search("router", collections=[name])

@@ -233,6 +233,58 @@ async def test_a_known_long_text_is_refused_too_where_its_end_may_not_be_cut(stu
         await rerank(stub, asked("pier " * 300, truncation=type_pb2.TRUNCATION_ERROR))
 
 
+def with_query_tokens(vectors: np.ndarray, *passages: str, fingerprint: str = FINGERPRINT) -> pb.RerankRequest:
+    return asked(*passages, query_tokens=tensors.to_message(vectors), query_fingerprint=fingerprint)
+
+
+async def test_a_query_that_brings_its_token_vectors_scores_as_one_that_is_read(
+    stub: rpc.RerankerServiceAsyncStub, encoder: OpenVinoEncoder
+) -> None:
+    passages = (*PASSAGES, "A harbour door has two locks.", "The shelf holds a lantern and an old map.")
+    [vectors] = tokens_of(encoder, QUESTION)
+    read = await rerank(stub, asked(*passages))
+    given = await rerank(stub, with_query_tokens(vectors.astype(np.float16), *passages))
+    ours, theirs = [[score.raw_score for score in reply.scores] for reply in (given, read)]
+    assert ours == pytest.approx(theirs, abs=1e-2)
+    assert np.argsort(ours).tolist() == np.argsort(theirs).tolist()
+
+
+async def test_only_what_was_read_is_counted_where_the_query_brings_its_token_vectors(
+    stub: rpc.RerankerServiceAsyncStub, encoder: OpenVinoEncoder
+) -> None:
+    passage = "The ferryman sells tickets until dusk."
+    request = with_query_tokens(tokens_of(encoder, QUESTION)[0], passage)
+    first, second = [await rerank(stub, request) for _ in range(2)]
+    assert first.usage.tokens == encoder.tokenizer.encode([passage])[0].token_count
+    assert (second.usage.tokens, second.usage.cache_hits) == (0, 1)
+    assert second.timing.queue.ToNanoseconds() == 0
+
+
+@pytest.mark.parametrize(("tensor"), [pytest.param(tensor, id=name) for name, tensor in bad_tokens()])
+async def test_token_vectors_of_a_query_that_do_not_fit_are_refused_by_field(
+    stub: rpc.RerankerServiceAsyncStub, tensor: type_pb2.Tensor
+) -> None:
+    with pytest.raises(InvalidInputError) as refused:
+        await rerank(stub, asked(PASSAGES[0], query_tokens=tensor, query_fingerprint=FINGERPRINT))
+    assert (refused.value.field or "").startswith("query_tokens")
+
+
+@pytest.mark.parametrize("count", [0, 3, 8])
+async def test_another_number_of_vectors_than_word_pieces_of_the_query_is_refused_naming_both(
+    stub: rpc.RerankerServiceAsyncStub, count: int
+) -> None:
+    with pytest.raises(InvalidInputError, match=f"query_tokens holds {count} vectors; the query has 7 word pieces") as refused:
+        await rerank(stub, with_query_tokens(unit(count, 384), PASSAGES[0]))
+    assert refused.value.field == "query_tokens"
+
+
+async def test_a_query_of_a_foreign_space_is_refused_naming_both(stub: rpc.RerankerServiceAsyncStub) -> None:
+    with pytest.raises(SchemaMismatchError, match="another/space") as refused:
+        await rerank(stub, with_query_tokens(unit(7, 384), PASSAGES[0], fingerprint="another/space"))
+    assert FINGERPRINT in refused.value.message
+    assert refused.value.field == "query_fingerprint"
+
+
 def bad_requests() -> Iterator[tuple[str, pb.RerankRequest]]:
     yield "query.text", asked(PASSAGES[0], query=" \n\t")
     yield "query.text", asked(PASSAGES[0], query="\u200b")
@@ -247,6 +299,8 @@ def bad_requests() -> Iterator[tuple[str, pb.RerankRequest]]:
         "candidates[0].fingerprint",
         pb.RerankRequest(query=text(QUESTION), candidates=[pb.Candidate(id="a", tokens=tensors.to_message(unit(1, 384)))]),
     )
+    yield "query_fingerprint", with_query_tokens(unit(7, 384), PASSAGES[0], fingerprint="")
+    yield "query.text", asked(PASSAGES[0], query=" ", query_tokens=tensors.to_message(unit(7, 384)), query_fingerprint=FINGERPRINT)
     yield "budget.max_tokens", asked(PASSAGES[0], budget=pb.Budget(max_tokens=-1))
     yield "budget.max_time", asked(PASSAGES[0], budget=pb.Budget(max_time=Duration(seconds=-1)))
     yield "truncation", asked(PASSAGES[0], truncation=7)

@@ -23,6 +23,7 @@ from atlas.server import Registration, serving
 from atlas.type.v1 import type_pb2
 from services.memory.database import Database, open_database
 from services.memory.durability import Durability
+from services.memory.ledger import prune_impressions
 from services.memory.salience import SalienceRule
 from services.memory.salience_service import SalienceService
 from services.memory.settings import MemorySettings
@@ -146,6 +147,17 @@ async def test_a_repeated_search_counts_once(served) -> None:
         reply = await ledger.record(search("s1", {memory: 0.9}))
         assert (reply.accepted_count, reply.duplicate_count) == (0, 1)
         assert (await ledger.salience(memory)).salience[0] == before
+
+
+async def test_a_search_counts_once_even_after_its_impression_was_pruned(served) -> None:
+    (memory,) = new_ids(1)
+    async with served() as ledger:
+        await ledger.store(memory)
+        await ledger.record(search("s1", {memory: 0.9}))
+        pruned = await ledger.database.write(lambda c: prune_impressions(c, math.inf), durability=Durability.PROCESS_CRASH)
+        reply = await ledger.record(search("s1", {memory: 0.9}))
+        assert (pruned, reply.accepted_count, reply.duplicate_count) == (1, 0, 1)
+        assert (await ledger.salience(memory)).salience[0].event_count == 1
 
 
 async def test_a_search_id_with_another_pool_is_refused_and_changes_nothing(served) -> None:

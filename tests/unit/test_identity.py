@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from atlas.identity import event_id, memory_id, remembered_id
+from atlas.identity import memory_id, remembered_id
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -15,7 +15,6 @@ NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 def test_ids_never_change_because_they_are_stored() -> None:
     assert memory_id("default", "notes", "file://host/a.md", "Hello.", 0) == "214414d9-f84e-5ab7-bf7c-5224fca4e593"
     assert remembered_id("default", "notes", "Hello.", "Ada", NOON) == "5061ef8a-ef03-5bc7-bce5-f5d196b7b862"
-    assert event_id("search-1", "memory-1", "RETRIEVED") == "f377a129-562b-5be0-a5e7-b05543d2fd9b"
 
 
 def test_ids_are_version_five_uuids() -> None:
@@ -32,7 +31,6 @@ def test_each_part_of_a_chunks_identity_counts() -> None:
 
 def test_parts_do_not_run_into_each_other() -> None:
     assert memory_id("a", "bc", "s", "x", 0) != memory_id("ab", "c", "s", "x", 0)
-    assert event_id("a", "bc", "K") != event_id("ab", "c", "K")
 
 
 def test_the_same_words_by_the_same_speaker_at_the_same_time_are_one_memory() -> None:

@@ -21,7 +21,7 @@ from gateway.clients import EmbedderClient, EmbedderModel, TokenCount
 from gateway.cutting import CHUNK_PIECES, Cutter, Uncut
 from gateway.steps import WithinDeadline
 
-MODEL = EmbedderModel("m", "1", "f", 256, 256, type_pb2.VectorSpace(), type_pb2.ModelInfo())
+MODEL = EmbedderModel("m", "1", "f", "t", 256, 256, type_pb2.VectorSpace(), type_pb2.ModelInfo())
 LINES = st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"]), max_size=120)
 
 

@@ -27,16 +27,20 @@ class GetModelInfoResponse(_message.Message):
     def __init__(self, model: _Optional[_Union[_type_pb2.ModelInfo, _Mapping]] = ..., score_kind: _Optional[_Union[_type_pb2.ScoreKind, str]] = ..., calibration_version: _Optional[str] = ..., token_cache_bytes: _Optional[int] = ...) -> None: ...
 
 class RerankRequest(_message.Message):
-    __slots__ = ("query", "candidates", "truncation", "budget")
+    __slots__ = ("query", "candidates", "truncation", "budget", "query_tokens", "query_fingerprint")
     QUERY_FIELD_NUMBER: _ClassVar[int]
     CANDIDATES_FIELD_NUMBER: _ClassVar[int]
     TRUNCATION_FIELD_NUMBER: _ClassVar[int]
     BUDGET_FIELD_NUMBER: _ClassVar[int]
+    QUERY_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    QUERY_FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     query: _type_pb2.Input
     candidates: _containers.RepeatedCompositeFieldContainer[Candidate]
     truncation: _type_pb2.Truncation
     budget: Budget
-    def __init__(self, query: _Optional[_Union[_type_pb2.Input, _Mapping]] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., truncation: _Optional[_Union[_type_pb2.Truncation, str]] = ..., budget: _Optional[_Union[Budget, _Mapping]] = ...) -> None: ...
+    query_tokens: _type_pb2.Tensor
+    query_fingerprint: str
+    def __init__(self, query: _Optional[_Union[_type_pb2.Input, _Mapping]] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., truncation: _Optional[_Union[_type_pb2.Truncation, str]] = ..., budget: _Optional[_Union[Budget, _Mapping]] = ..., query_tokens: _Optional[_Union[_type_pb2.Tensor, _Mapping]] = ..., query_fingerprint: _Optional[str] = ...) -> None: ...
 
 class Candidate(_message.Message):
     __slots__ = ("id", "content", "tokens", "fingerprint")

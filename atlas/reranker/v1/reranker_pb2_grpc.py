@@ -63,9 +63,9 @@ class RerankerServiceServicer:
     def Rerank(self, request, context):
         """Scores every candidate against the query. 0 and 1 candidates work.
 
-        Safe to retry. Fails with `INVALID_ARGUMENT` if the query is empty or blank, a candidate has neither content nor token vectors, or there
-        are too many candidates; with `UNIMPLEMENTED` for a picture sent to a text model; with `FAILED_PRECONDITION` if token vectors are
-        of another space, naming both; with `RESOURCE_EXHAUSTED` and a retry delay when the queue is full; with `INTERNAL` if
+        Safe to retry. Fails with `INVALID_ARGUMENT` if the query is empty or blank, its token vectors are not one for each of its word pieces,
+        a candidate has neither content nor token vectors, or there are too many candidates; with `UNIMPLEMENTED` for a picture sent to a text
+        model; with `FAILED_PRECONDITION` if token vectors are of another space, naming both; with `RESOURCE_EXHAUSTED` and a retry delay when the queue is full; with `INTERNAL` if
         the model gives a score that is not finite.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -41,9 +41,9 @@ class RerankerServiceStub:
     Rerank: _grpc.UnaryUnaryMultiCallable[_reranker_pb2.RerankRequest, _reranker_pb2.RerankResponse]
     """Scores every candidate against the query. 0 and 1 candidates work.
 
-    Safe to retry. Fails with `INVALID_ARGUMENT` if the query is empty or blank, a candidate has neither content nor token vectors, or there
-    are too many candidates; with `UNIMPLEMENTED` for a picture sent to a text model; with `FAILED_PRECONDITION` if token vectors are
-    of another space, naming both; with `RESOURCE_EXHAUSTED` and a retry delay when the queue is full; with `INTERNAL` if
+    Safe to retry. Fails with `INVALID_ARGUMENT` if the query is empty or blank, its token vectors are not one for each of its word pieces,
+    a candidate has neither content nor token vectors, or there are too many candidates; with `UNIMPLEMENTED` for a picture sent to a text
+    model; with `FAILED_PRECONDITION` if token vectors are of another space, naming both; with `RESOURCE_EXHAUSTED` and a retry delay when the queue is full; with `INTERNAL` if
     the model gives a score that is not finite.
     """
 
@@ -60,9 +60,9 @@ class RerankerServiceAsyncStub(RerankerServiceStub):
     Rerank: _aio.UnaryUnaryMultiCallable[_reranker_pb2.RerankRequest, _reranker_pb2.RerankResponse]  # type: ignore[assignment]
     """Scores every candidate against the query. 0 and 1 candidates work.
 
-    Safe to retry. Fails with `INVALID_ARGUMENT` if the query is empty or blank, a candidate has neither content nor token vectors, or there
-    are too many candidates; with `UNIMPLEMENTED` for a picture sent to a text model; with `FAILED_PRECONDITION` if token vectors are
-    of another space, naming both; with `RESOURCE_EXHAUSTED` and a retry delay when the queue is full; with `INTERNAL` if
+    Safe to retry. Fails with `INVALID_ARGUMENT` if the query is empty or blank, its token vectors are not one for each of its word pieces,
+    a candidate has neither content nor token vectors, or there are too many candidates; with `UNIMPLEMENTED` for a picture sent to a text
+    model; with `FAILED_PRECONDITION` if token vectors are of another space, naming both; with `RESOURCE_EXHAUSTED` and a retry delay when the queue is full; with `INTERNAL` if
     the model gives a score that is not finite.
     """
 
@@ -88,9 +88,9 @@ class RerankerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_reranker_pb2.RerankResponse, _abc.Awaitable[_reranker_pb2.RerankResponse]]:
         """Scores every candidate against the query. 0 and 1 candidates work.
 
-        Safe to retry. Fails with `INVALID_ARGUMENT` if the query is empty or blank, a candidate has neither content nor token vectors, or there
-        are too many candidates; with `UNIMPLEMENTED` for a picture sent to a text model; with `FAILED_PRECONDITION` if token vectors are
-        of another space, naming both; with `RESOURCE_EXHAUSTED` and a retry delay when the queue is full; with `INTERNAL` if
+        Safe to retry. Fails with `INVALID_ARGUMENT` if the query is empty or blank, its token vectors are not one for each of its word pieces,
+        a candidate has neither content nor token vectors, or there are too many candidates; with `UNIMPLEMENTED` for a picture sent to a text
+        model; with `FAILED_PRECONDITION` if token vectors are of another space, naming both; with `RESOURCE_EXHAUSTED` and a retry delay when the queue is full; with `INTERNAL` if
         the model gives a score that is not finite.
         """
 

@@ -65,24 +65,25 @@ def merged(
         labels: What each point is, by point id; a point without one was deleted meanwhile.
         best_coverage: `coverage` of the best lexical hit.
     """
-    found = {hit.point_id: hit.value for hit in dense or ()} | dict(similarities)
-    # Rounding takes a cosine a little beyond its range.
-    cosine = {point: min(1.0, max(-1.0, value)) for point, value in found.items()}
-    bm25 = {hit.point_id: hit.value for hit in lexical or ()} | dict(lexicals)
+    cosines = {**similarities, **dict(dense or ())}
+    bm25 = {**lexicals, **dict(lexical or ())}
     dense_rank = {hit.point_id: rank for rank, hit in enumerate(dense or (), 1)}
     lexical_rank = {hit.point_id: rank for rank, hit in enumerate(lexical or (), 1)}
-    union = dict.fromkeys(hit.point_id for hit in (*(dense or ()), *(lexical or ())))
-    hits = tuple(
-        BranchHit(
-            memory_id=labels[point].memory_id,
-            content_kind=labels[point].content_kind,
-            similarity=None if dense is None else cosine.get(point),
-            lexical=None if lexical is None else bm25.get(point, 0.0),
-            similarity_rank=dense_rank.get(point),
-            lexical_rank=lexical_rank.get(point),
-        )
-        for point in union
-        if point in labels
-    )
+    hits = []
+    for point in dense_rank | lexical_rank:
+        label = labels.get(point)
+        if label is not None:
+            cosine = cosines.get(point)
+            hits.append(
+                BranchHit(
+                    label.memory_id,
+                    label.content_kind,
+                    # Rounding takes a cosine a little beyond its range.
+                    None if cosine is None else min(1.0, max(-1.0, cosine)),
+                    None if lexical is None else bm25.get(point, 0.0),
+                    dense_rank.get(point),
+                    lexical_rank.get(point),
+                )
+            )
     best = lexical[0].value if lexical else 0.0
-    return BranchResult(hits, best, best_coverage)
+    return BranchResult(tuple(hits), best, best_coverage)

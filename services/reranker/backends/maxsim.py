@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -28,14 +29,28 @@ from ..word_piece_idf import load_idf
 
 TokenIds = tuple[int, ...]
 
+_SPECIAL_COUNT = 2
+"""[CLS] and [SEP] around the word pieces of every text."""
+
 GROUP_TOKENS = 1024
 """Word pieces that are submitted together: a budget that ends cuts off whole groups, and the first candidates are in the first."""
 
 _INLINE_CHARACTERS = 1000
 """Texts up to this length together are tokenised on the event loop."""
 
+_INLINE_VECTORS = 2048
+"""Passage token vectors up to this number together are scored on the event loop: a millisecond; a thread would add a third to it."""
+
 _SCORING_RESERVE_S = 0.005
 """Time kept back from a budget for scoring and the reply."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Computed:
+    query: Float32Array | None
+    """Token vectors of the query; None where the budget ended first."""
+    groups: list[Answer[Float32Array] | None]
+    queue_s: float
 
 
 class MaxSimBackend:
@@ -101,16 +116,16 @@ class MaxSimBackend:
         known = {key: found for key in dict.fromkeys(keys) if key and (found := self._cache.find(key))}
         query, cold = await self._read(work, keys, known)
         groups = list(grouped(within_budget(cold.values(), work.max_tokens), GROUP_TOKENS))
-        asked, *encoded = await self._computed([[query], *([one.ids for one in group] for group in groups)], work)
-        fresh = await asyncio.to_thread(_packed, groups, encoded) if groups else {}
+        computed = await self._computed(work, query, groups)
+        fresh = await asyncio.to_thread(_packed, groups, computed.groups) if groups else {}
         for key, passage in fresh.items():
             self._cache.keep(key, passage)
         passages = [_passage(one, key, known, fresh) for one, key in zip(work.candidates, keys, strict=True)]
-        raw = await asyncio.to_thread(self._raw, query, asked, passages)
+        raw = await self._raw(query, computed.query, passages)
         return Scoring(
             scores=[_score(*row, cold) for row in zip(keys, passages, raw, strict=True)],
-            queue_s=asked.queue_s if asked else 0.0,
-            token_count=len(query) + sum(len(cold[key].ids) for key in fresh),
+            queue_s=computed.queue_s,
+            token_count=(len(query) if work.query_tokens is None else 0) + sum(len(cold[key].ids) for key in fresh),
             cache_hit_count=sum(key in known for key in keys),
         )
 
@@ -129,7 +144,9 @@ class MaxSimBackend:
             for key, candidate in zip(keys, work.candidates, strict=True):
                 if key is not None:
                     _check_length(candidate.field, (known.get(key) or cold[key]).token_count, limit)
-        return query.truncated(limit), cold
+        ids = query.truncated(limit)
+        _check_query_tokens(work.query_tokens, piece_count=len(ids) - _SPECIAL_COUNT)
+        return ids, cold
 
     async def _tokenised(self, texts: Sequence[str]) -> list[Encoding]:
         tokenizer = self._encoder.tokenizer
@@ -138,8 +155,8 @@ class MaxSimBackend:
             return tokenizer.encode(texts)
         return await asyncio.to_thread(tokenizer.encode, texts)
 
-    async def _computed(self, jobs: Sequence[Sequence[TokenIds]], work: Work) -> list[Answer[Float32Array] | None]:
-        """Encodes each job; None for those that the budget ended before.
+    async def _computed(self, work: Work, query: TokenIds, groups: Sequence[Sequence[ColdPassage]]) -> _Computed:
+        """Encodes each group, and the query unless its vectors are given.
 
         Raises:
             DeadlineError: The deadline of the whole call passed.
@@ -147,28 +164,42 @@ class MaxSimBackend:
         until = work.deadline
         if work.budget_end is not None and work.budget_end.at_s < until.at_s:
             until = work.budget_end.child(reserve_s=_SCORING_RESERVE_S)
+        given = None if until.expired else work.query_tokens
+        jobs = [[one.ids for one in group] for group in groups]
+        answers = await self._submitted(jobs if work.query_tokens is not None else [[query], *jobs], until)
+        encoded = answers[len(answers) - len(jobs) :]
+        vectors = given if work.query_tokens is not None else answers[0].results[0] if answers[0] else None
+        if until is work.deadline and (vectors is None or None in encoded):
+            raise DeadlineError("the deadline passed before every candidate was scored")
+        return _Computed(vectors, encoded, queue_s=min((answer.queue_s for answer in answers if answer), default=0.0))
+
+    async def _submitted(self, jobs: Sequence[Sequence[TokenIds]], until: Deadline) -> list[Answer[Float32Array] | None]:
+        """Encodes each job; None for those that are not done in time."""
+        if not jobs:
+            return []
         tasks = [asyncio.create_task(self._batcher.submit(job, deadline=until)) for job in jobs]
         try:
             await asyncio.wait(tasks, timeout=until.remaining_s, return_when=asyncio.FIRST_EXCEPTION)
-            answers = [_answer(task) for task in tasks]
+            return [_answer(task) for task in tasks]
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        if until is work.deadline and None in answers:
-            raise DeadlineError("the deadline passed before every candidate was scored")
-        return answers
 
     def _encode(self, items: Sequence[TokenIds]) -> Sequence[Float32Array]:
         return self._encoder.encode_batch(items, want_tokens=True).tokens
 
-    def _raw(self, query: TokenIds, asked: Answer[Float32Array] | None, passages: Sequence[PassageTokens | None]) -> list[float | None]:
-        """Scores the passages that have vectors; blocks."""
-        if asked is None:
+    async def _raw(self, query: TokenIds, vectors: Float32Array | None, passages: Sequence[PassageTokens | None]) -> list[float | None]:
+        """Scores the passages that have vectors, if the query has."""
+        rows = [] if vectors is None else [row for row, passage in enumerate(passages) if passage is not None]
+        if vectors is None or not rows:
             return [None] * len(passages)
-        rows = [row for row, passage in enumerate(passages) if passage is not None]
         shares = query_weights(query[1:-1], self._weights)
-        scores = maxsim(asked.results[0], shares, [passage.vectors for passage in passages if passage is not None])
+        tokens = [passage.vectors for passage in passages if passage is not None]
+        if sum(map(len, tokens)) <= _INLINE_VECTORS:
+            scores = maxsim(vectors, shares, tokens)
+        else:
+            scores = await asyncio.to_thread(maxsim, vectors, shares, tokens)
         if not np.isfinite(scores).all():
             raise ModelFaultError("the model gave a score that is not finite", model_id=self._model.record.model_id)
         found = dict(zip(rows, scores.tolist(), strict=True))
@@ -179,6 +210,16 @@ def _check_length(field: str, token_count: int, limit: int) -> None:
     if token_count > limit:
         raise InvalidInputError(
             f"{field} has {token_count} tokens; {limit} are allowed", field=field, token_count=token_count, max_tokens=limit
+        )
+
+
+def _check_query_tokens(tokens: Float32Array | None, *, piece_count: int) -> None:
+    if tokens is not None and len(tokens) != piece_count:
+        raise InvalidInputError(
+            f"query_tokens holds {len(tokens)} vectors; the query has {piece_count} word pieces",
+            field="query_tokens",
+            vector_count=len(tokens),
+            piece_count=piece_count,
         )
 
 

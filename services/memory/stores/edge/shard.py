@@ -109,12 +109,14 @@ class Shard:
         dense = lexical = None
         similarities = lexicals = _NOTHING
         if request.dense is not None:
-            dense = self._dense(request, condition, request.depth)
+            dense = branches.ordered(self._dense(request, condition, request.depth))
         if request.terms:
-            lexical = self._lexical(request, condition, request.depth)
+            lexical = branches.ordered(self._lexical(request, condition, request.depth))
         if dense is not None and lexical is not None:
             similarities = self._fill(self._dense, request, branches.only_in_first(lexical, dense))
-            lexicals = self._fill(self._lexical, request, branches.only_in_first(dense, lexical))
+            # A branch that listed less than it may has listed everything that has a term.
+            if len(lexical) >= request.depth:
+                lexicals = self._fill(self._lexical, request, branches.only_in_first(dense, lexical))
         return branches.merged(
             dense,
             lexical,
@@ -216,7 +218,7 @@ class Shard:
                 with_vector=False,
             )
         )
-        return branches.ordered(Found(cast("UUID", hit.id).hex, hit.score) for hit in hits)
+        return [Found(cast("UUID", hit.id).hex, hit.score) for hit in hits]
 
     def _fill(self, branch: _Branch, request: SearchRequest, ids: set[str]) -> Mapping[str, float]:
         return dict(branch(request, having(ids), len(ids))) if ids else _NOTHING
