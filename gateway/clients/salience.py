@@ -12,7 +12,7 @@ from atlas.channel import call
 from atlas.deadlines import Deadline
 from atlas.memory.v1 import salience_pb2 as pb
 from atlas.memory.v1 import salience_pb2_grpc as rpc
-from atlas.type.v1 import type_pb2
+from atlas.type.v1 import salience_pb2, type_pb2
 
 from ..memories import Durability, Scope
 from .embedder import QueryVector
@@ -97,7 +97,7 @@ def _entry(candidate: Candidate) -> pb.PoolEntry:
 def _event(observation: Observation) -> pb.Event:
     return pb.Event(
         memory_id=observation.memory_id,
-        kind=pb.EVENT_KIND_RERANK,
+        kind=salience_pb2.EVENT_KIND_RERANK,
         raw_score=observation.raw_score,
         score_kind=type_pb2.SCORE_KIND_MAXSIM,
         relevance=observation.relevance,

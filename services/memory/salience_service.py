@@ -15,13 +15,14 @@ from atlas.clock import Clock
 from atlas.errors import InvalidInputError
 from atlas.memory.v1 import salience_pb2 as pb
 from atlas.memory.v1 import salience_pb2_grpc as rpc
+from atlas.query_buckets import bucket_of
+from atlas.type.v1 import salience_pb2 as common_pb2
 from atlas.type.v1 import type_pb2
 
 from . import free_space, ledger
 from .database import Database
 from .durability import Durability, asked_durability
 from .limits import check_count, checked_id, checked_ids
-from .query_buckets import bucket_of
 from .salience import SalienceRule
 from .scopes import checked_scope, checked_tenant
 
@@ -159,7 +160,7 @@ def _checked_events(events: Sequence[pb.Event]) -> tuple[list[ledger.NewEvent], 
     checked: list[ledger.NewEvent] = []
     refused: list[tuple[str, str]] = []
     for index, event in enumerate(events):
-        if event.kind != pb.EVENT_KIND_RERANK:
+        if event.kind != common_pb2.EVENT_KIND_RERANK:
             raise InvalidInputError(
                 f"events[{index}].kind is {event.kind}; RERANK is allowed", field=f"events[{index}].kind", kind=event.kind
             )
@@ -184,19 +185,28 @@ def _checked_events(events: Sequence[pb.Event]) -> tuple[list[ledger.NewEvent], 
     return checked, refused
 
 
-def _message(memory_id: str, known: ledger.KnownSalience) -> pb.Salience:
+def _message(memory_id: str, known: ledger.KnownSalience) -> common_pb2.Salience:
     reading = known.reading
     last = None
     if known.last_retrieved_s is not None:
         last = Timestamp()
         last.FromNanoseconds(int(known.last_retrieved_s * 1e9))
-    return pb.Salience(
+    return common_pb2.Salience(
         memory_id=memory_id,
         salience=reading.salience,
         prior=reading.prior,
         log_odds=reading.log_odds,
-        evidence_for=reading.evidence_for,
-        evidence_against=reading.evidence_against,
+        channels=[
+            common_pb2.ChannelSalience(
+                channel=common_pb2.SALIENCE_CHANNEL_PASSIVE,
+                mean=reading.salience,
+                prior=reading.prior,
+                log_odds=reading.log_odds,
+                evidence_for=reading.evidence_for,
+                evidence_against=reading.evidence_against,
+                event_count=known.event_count,
+            )
+        ],
         event_count=known.event_count,
         last_retrieved=last,
     )

@@ -20,7 +20,7 @@ from atlas.errors import ConflictError, DiskFullError, InvalidInputError
 from atlas.memory.v1 import salience_pb2 as pb
 from atlas.memory.v1 import salience_pb2_grpc as rpc
 from atlas.server import Registration, serving
-from atlas.type.v1 import type_pb2
+from atlas.type.v1 import salience_pb2, type_pb2
 from services.memory.database import Database, open_database
 from services.memory.durability import Durability
 from services.memory.ledger import prune_impressions
@@ -108,7 +108,7 @@ def search(
         events=[
             pb.Event(
                 memory_id=m,
-                kind=pb.EVENT_KIND_RERANK,
+                kind=salience_pb2.EVENT_KIND_RERANK,
                 raw_score=p,
                 score_kind=type_pb2.SCORE_KIND_MAXSIM,
                 relevance=p,
@@ -268,5 +268,5 @@ async def test_time_brings_salience_back_to_the_prior(served) -> None:
         half = (await ledger.salience(memory)).salience[0]
         ledger.clock.advance(2_000 * 86_400)
         late = (await ledger.salience(memory)).salience[0]
-    assert half.evidence_for == pytest.approx(before.evidence_for / 2)
+    assert half.channels[0].evidence_for == pytest.approx(before.channels[0].evidence_for / 2)
     assert late.salience == pytest.approx(late.prior, abs=1e-6)

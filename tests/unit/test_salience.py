@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.memory.query_buckets import bucket_of
+from atlas.query_buckets import bucket_of
 from services.memory.salience import (
     NO_EVIDENCE,
     SECONDS_PER_DAY,
