@@ -33,7 +33,8 @@ class EnsureIndex(msgspec.Struct, frozen=True, tag="ensure"):
     """Opens or creates an index; answered with whether it was created."""
 
     spec: IndexSpec
-    datatype: DenseDatatype
+    scan: DenseDatatype
+    """What the dense branch scans in an index that is created now."""
 
 
 class Apply(msgspec.Struct, frozen=True, tag="apply"):

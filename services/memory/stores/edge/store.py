@@ -56,12 +56,12 @@ _PAGE = msgspec.msgpack.Decoder(Page, dec_hook=from_wire)
 class EdgeStore:
     """`Store` over the embedded engine; `open_edge_store` is the way to one."""
 
-    def __init__(self, folder: Path, limits: EngineLimits, datatype: protocol.DenseDatatype) -> None:
+    def __init__(self, folder: Path, limits: EngineLimits, scan: protocol.DenseDatatype) -> None:
         """Starts nothing yet."""
         self.on_restart: Replay | None = None
         """Called after the engine came back, before the store serves again."""
         self._supervisor = Supervisor(folder, limits, self._prepare)
-        self._datatype = datatype
+        self._scan = scan
         self._specs: dict[str, IndexSpec] = {}
 
     @property
@@ -92,7 +92,7 @@ class EdgeStore:
 
     async def ensure_index(self, spec: IndexSpec) -> bool:
         """Opens an index, creating it where it is missing; True if it was created now."""
-        call = protocol.EnsureIndex(spec, self._datatype)
+        call = protocol.EnsureIndex(spec, self._scan)
         created = _BOOL.decode(await self._write(call))
         self._specs[spec.name] = spec
         return created
@@ -188,7 +188,7 @@ class EdgeStore:
             await _apply(ask, operations)
 
         for spec in list(self._specs.values()):
-            await ask(protocol.EnsureIndex(spec, self._datatype))
+            await ask(protocol.EnsureIndex(spec, self._scan))
         if self.on_restart is not None:
             await self.on_restart(apply)
 
@@ -246,7 +246,7 @@ async def open_edge_store(settings: StoreSettings, data_dir: Path) -> AsyncItera
         stop_grace_s=settings.engine_stop_grace_ms / 1000,
     )
     folder = data_dir / DATA_FOLDER
-    store = EdgeStore(folder, limits, settings.dense_datatype)
+    store = EdgeStore(folder, limits, settings.edge_scan_datatype)
     await store.start()
     try:
         yield store

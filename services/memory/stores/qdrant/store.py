@@ -62,7 +62,7 @@ class QdrantStore:
         self.on_restart: Replay | None = None
         """Called after the server came back, before the store serves again."""
         self._client = client
-        self._datatype = models.Datatype(settings.dense_datatype)
+        self._datatype = models.Datatype(settings.qdrant_datatype)
         self._flush_wait_s = 2 * settings.qdrant_flush_interval_ms / 1000
         self._write_timeout_s = settings.engine_stall_limit_ms / 1000
         self._connection = Connection(client, wait_s=settings.engine_restart_wait_ms / 1000, replay=self._replay)
