@@ -14,8 +14,9 @@ class StoreSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
-    store: Literal["edge", "qdrant"] = "edge"
-    """`edge` = engine in a child process, data in the data folder; `qdrant` = a Qdrant server."""
+    store: Literal["edge", "qdrant", "lancedb"] = "edge"
+    """`edge` = engine in a child process, data in the data folder; `qdrant` = a Qdrant server;
+    `lancedb` = LanceDB tables in the data folder, which need the extra `lancedb`."""
     edge_scan_datatype: Literal["float32", "float16", "turbo8"] = "turbo8"
     """What the `edge` store scans in a search of an index that is created from now on. The full
     vectors are always kept and decide values and order; `turbo8` and `float16` are copies, a quarter
