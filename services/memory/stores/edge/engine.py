@@ -19,8 +19,9 @@ from atlas.errors import AtlasError, NotFoundError, StartupError
 from ...locks import hold
 from ...operations import Operation
 from . import protocol
+from .layout import check_spec
 from .protocol import Answer, Call, Fault
-from .shard import Shard, check_spec
+from .shard import Shard
 
 LOCK_NAME = "engine.lock"
 """Lock file of the engine, beside its data folder's indexes."""
@@ -58,6 +59,10 @@ class Engine:
                 return self._ensure(call)
             case protocol.Apply(operations):
                 return self._apply(operations)
+            case protocol.Project(projections):
+                for projection in projections:
+                    self._shard(projection.index).project(projection)
+                return None
             case protocol.Search(requests):
                 return [self._shard(each.index).search(each) for each in requests]
             case protocol.Retrieve(index, generation, memory_ids, with_vectors):
@@ -83,7 +88,7 @@ class Engine:
         if spec.name in self._shards:
             check_spec(self._folder / spec.name, spec)
             return False
-        self._shards[spec.name], created = Shard.opened(self._folder, spec, call.datatype)
+        self._shards[spec.name], created = Shard.opened(self._folder, spec, call.scan)
         return created
 
     def _shard(self, index: str) -> Shard:
