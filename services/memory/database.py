@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from atlas.errors import DiskFullError, StartupError
+from atlas.failpoints import failpoint
 
 from . import ledger, schema
 from .durability import Durability
@@ -112,12 +113,16 @@ class Database:
     def _commit(self, jobs: Sequence[_Job]) -> None:
         attempts: list[_Attempt] = []
         with _Attempt() as transaction:
+            failpoint("database.begin.before")
             self._ask_for(max(job.durability for job in jobs))
             self._writing.execute("BEGIN IMMEDIATE")
+            failpoint("database.begin.after")
             begin = self._writing.total_changes
             attempts = [self._attempt(job, alone=len(jobs) == 1) for job in jobs]
             self._sync_if_needed(changed=self._writing.total_changes != begin)
+            failpoint("database.commit.before")
             self._writing.execute("COMMIT")
+            failpoint("database.commit.after")
         if transaction.error is not None and self._writing.in_transaction:
             self._writing.execute("ROLLBACK")
         for job, attempt in zip(jobs, attempts or [transaction] * len(jobs), strict=True):
@@ -126,6 +131,7 @@ class Database:
                 job.future.set_exception(_named(error))
             else:
                 job.future.set_result(attempt.result)
+        failpoint("database.answer.after")
 
     def _attempt(self, job: _Job, *, alone: bool) -> _Attempt:
         # Without neighbours to spare, a work needs no savepoint, for which SQLite copies every page that changes.
@@ -133,6 +139,7 @@ class Database:
             self._writing.execute("SAVEPOINT work")
         with _Attempt() as attempt:
             attempt.result = job.work(self._writing)
+            failpoint("database.work.after")
         if attempt.error is not None:
             if alone or not self._writing.in_transaction:
                 # SQLite undid the whole group, as it does when the disk is full; or there is nothing else to keep.
@@ -216,16 +223,20 @@ def _prepared(path: Path) -> sqlite3.Connection:
             "start the newer ATLAS that wrote it, or choose another data folder"
         )
     connection.execute("PRAGMA journal_mode = WAL")
+    failpoint("start.schema.before")
     if version == 0:
         connection.executescript(f"BEGIN; {schema.TABLES} PRAGMA user_version = {schema.VERSION}; COMMIT;")
     connection.executescript(ledger.SCHEMA)
+    failpoint("start.schema.after")
     return connection
 
 
 def _checkpoint(path: Path) -> None:
     connection = _connection(path)
     try:
+        failpoint("checkpoint.before")
         connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        failpoint("checkpoint.after")
     finally:
         connection.close()
 

@@ -7,6 +7,7 @@ import logging
 import sqlite3
 
 from atlas.errors import DependencyDownError, SchemaMismatchError, StartupError
+from atlas.failpoints import failpoint
 
 from . import catalog
 from .analyzer import Analyzer
@@ -45,6 +46,7 @@ async def recover(writer: Writer, database: Database, store: Store) -> None:
         try:
             await writer.recover()
             await _compare(database, store)
+            failpoint("start.compare.after")
         except DependencyDownError as error:
             logger.warning("engine is away; waiting for it", extra={"reason": error.reason})
             await asyncio.sleep(_PAUSE_S)

@@ -14,8 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from atlas import failpoints
 from atlas.errors import AtlasError, NotFoundError, StartupError
+from atlas.failpoints import failpoint
 
+from ...failpoints import FAILPOINTS
 from ...locks import hold
 from ...operations import Operation
 from . import protocol
@@ -38,6 +41,7 @@ class Engine:
 
     def close(self) -> None:
         """Flushes and closes every index."""
+        failpoint("engine.close.before")
         for shard in self._shards.values():
             shard.close()
         self._shards.clear()
@@ -69,13 +73,17 @@ class Engine:
             case protocol.Facet(index, generation, key, condition):
                 return self._shard(index).facet(generation, key, condition)
             case protocol.Flush(index):
+                failpoint("engine.flush.before")
                 self._shard(index).flush()
+                failpoint("engine.flush.after")
                 return None
 
     def _apply(self, operations: Sequence[Operation]) -> bool:
         done = True
         for operation in operations:
+            failpoint("engine.operation.before")
             done = self._shard(operation.index).apply(operation) and done
+            failpoint("engine.operation.after")
         return done
 
     def _ensure(self, call: protocol.EnsureIndex) -> bool:
@@ -84,6 +92,7 @@ class Engine:
             check_spec(self._folder / spec.name, spec)
             return False
         self._shards[spec.name], created = Shard.opened(self._folder, spec, call.datatype)
+        failpoint("engine.open.after")
         return created
 
     def _shard(self, index: str) -> Shard:
@@ -96,13 +105,19 @@ class Engine:
 def serve(engine: Engine, questions: BinaryIO, answers: BinaryIO) -> None:
     """Says that it is ready, then answers until `questions` ends."""
     _write(answers, protocol.encode(Answer()))
+    failpoint("engine.ready.after")
     while (body := protocol.read_frame(questions.read)) is not None:
-        _write(answers, engine.answer(body))
+        failpoint("engine.message.before")
+        answer = engine.answer(body)
+        failpoint("engine.answer.before")
+        _write(answers, answer)
+        failpoint("engine.answer.after")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the process; returns its exit status."""
     options = _options(arguments)
+    failpoints.arm(os.environ, FAILPOINTS)
     # The parent decides when to end, by closing the pipe, so that writes can drain first.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
@@ -111,6 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     try:
         with hold(options.folder / LOCK_NAME, wait_s=options.lock_wait_ms / 1000):
+            failpoint("engine.lock.after")
             engine = Engine(options.folder)
             try:
                 serve(engine, sys.stdin.buffer, answers)

@@ -14,6 +14,7 @@ import numpy as np
 import qdrant_edge as edge
 
 from atlas.errors import SchemaMismatchError
+from atlas.failpoints import failpoint
 
 from ...operations import (
     DeleteGeneration,
@@ -267,7 +268,9 @@ def _create(home: Path, spec: IndexSpec, datatype: DenseDatatype) -> None:
         file.write(msgspec.json.encode(spec))
         file.flush()
         os.fsync(file.fileno())
+    failpoint("engine.create.draft")
     draft.rename(home)
+    failpoint("engine.create.renamed")
     _fsync_folder(home.parent)
 
 
