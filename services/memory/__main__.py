@@ -96,6 +96,7 @@ async def upkeep(
         flush=flush_regularly(writer, database, interval_s=settings.flush_interval_ms / 1000),
         prune=prune_regularly(database, SystemClock(), **retention),
         report=report_engine(store, set_serving),
+        disk=database.watch(),
     ):
         yield
 

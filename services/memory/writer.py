@@ -42,6 +42,8 @@ class Written(Generic[T_co]):
 
     answer: T_co
     operations: Sequence[Operation] = ()
+    adds_only: bool = False
+    """Whether the operations only write points that the catalog did not have before."""
 
 
 Transaction = Callable[[sqlite3.Connection, int], Written[T]]
@@ -171,7 +173,7 @@ class Writer:
             operations = [operation for job in jobs for operation in job.written.operations]
             failpoint("writer.apply.before")
             if operations:
-                await self._apply_until_done(operations)
+                await self._apply_until_done(operations, adds_only=all(job.written.adds_only for job in jobs if job.written.operations))
             failpoint("writer.apply.after")
             self._applied_seq = max([self._applied_seq, *(job.seq for job in jobs)])
             for job in jobs:
@@ -179,11 +181,15 @@ class Writer:
                     job.future.set_result(Acknowledged(job.written.answer, job.queue_s))
             failpoint("writer.answer.after")
 
-    async def _apply_until_done(self, operations: Sequence[Operation]) -> None:
+    async def _apply_until_done(self, operations: Sequence[Operation], *, adds_only: bool) -> None:
         # Skipping what a restart has replayed meanwhile would be wrong: applying it again, in order, is always right.
         pause_s = _FIRST_PAUSE_S
         while True:
             try:
+                if not adds_only:
+                    # The engine's pages reach the disk whenever the kernel likes. Were a deletion or a change there before its
+                    # journal entry, a power loss would leave the catalog with a memory that the engine no longer has.
+                    await self._database.write(_nothing, durability=Durability.POWER_LOSS)
                 await self._store.apply(operations)
             except AtlasError as error:
                 logger.warning("engine did not apply a journalled write; trying again", extra={"reason": error.reason, "pause_s": pause_s})
@@ -195,6 +201,8 @@ class Writer:
     async def _replay(self, apply: Apply) -> None:
         seq, count = 0, 0
         while entries := await self._database.read(_part_after(seq)):
+            # Entries whose turn had not come may not be on disk yet; see `_apply_until_done`.
+            await self._database.write(_nothing, durability=Durability.POWER_LOSS)
             await apply(journal.operations_of(entries))
             failpoint("start.replay.part")
             seq, count = entries[-1].seq, count + len(entries)

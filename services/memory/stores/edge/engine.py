@@ -38,6 +38,8 @@ class Engine:
         """Opens nothing yet: indexes are opened when they are ensured."""
         self._folder = folder
         self._shards: dict[str, Shard] = {}
+        self.spoilt = False
+        """Whether a flush failed: a later one may succeed without having written what this one lost."""
 
     def close(self) -> None:
         """Flushes and closes every index."""
@@ -73,10 +75,15 @@ class Engine:
             case protocol.Facet(index, generation, key, condition):
                 return self._shard(index).facet(generation, key, condition)
             case protocol.Flush(index):
-                failpoint("engine.flush.before")
-                self._shard(index).flush()
-                failpoint("engine.flush.after")
+                self._flush(self._shard(index))
                 return None
+
+    def _flush(self, shard: Shard) -> None:
+        self.spoilt = True
+        failpoint("engine.flush.before")
+        shard.flush()
+        failpoint("engine.flush.after")
+        self.spoilt = False
 
     def _apply(self, operations: Sequence[Operation]) -> bool:
         done = True
@@ -103,10 +110,10 @@ class Engine:
 
 
 def serve(engine: Engine, questions: BinaryIO, answers: BinaryIO) -> None:
-    """Says that it is ready, then answers until `questions` ends."""
+    """Says that it is ready, then answers until `questions` ends, or a flush failed: its successor gets the journal again."""
     _write(answers, protocol.encode(Answer()))
     failpoint("engine.ready.after")
-    while (body := protocol.read_frame(questions.read)) is not None:
+    while not engine.spoilt and (body := protocol.read_frame(questions.read)) is not None:
         failpoint("engine.message.before")
         answer = engine.answer(body)
         failpoint("engine.answer.before")
