@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import uuid
 from collections.abc import AsyncIterator, Sequence
@@ -9,7 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
 
+from atlas import failpoints
 from atlas.clock import SystemClock
+from atlas.failpoints import failpoint
 from atlas.logs import configure_logs
 from atlas.memory.v1 import collection_pb2, collection_pb2_grpc, memory_pb2, memory_pb2_grpc, salience_pb2, salience_pb2_grpc
 from atlas.metrics import new_registry
@@ -23,6 +26,7 @@ from .candidates import CandidateFinder
 from .collection_service import CollectionService
 from .database import Database, open_database
 from .deletions import Forget
+from .failpoints import FAILPOINTS
 from .free_space import FreeSpace
 from .locks import hold
 from .reading import MemoryReader
@@ -39,6 +43,7 @@ from .writer import Writer
 
 async def main() -> None:
     """Serves until SIGINT or SIGTERM."""
+    failpoints.arm(os.environ, FAILPOINTS)
     settings = MemorySettings.load()
     configure_logs(settings.log_level, settings.log_format)
     async with running(settings) as server:
@@ -53,11 +58,14 @@ async def running(settings: MemorySettings) -> AsyncIterator[RunningServer]:
         StartupError: The data folder is in use, damaged, or of a newer version.
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
+    failpoint("start.lock.before")
     with hold(settings.data_dir / "memory.lock"), ThreadPoolExecutor(max_workers=1, thread_name_prefix="prepare") as preparing:
+        failpoint("start.lock.after")
         async with (
             open_database(settings.data_dir / "memory.sqlite3") as database,
             open_store(settings, data_dir=settings.data_dir) as store,
         ):
+            failpoint("start.engine.after")
             analyzer = Analyzer(settings.analyzer_parameters)
             writer = Writer(database, store)
             await check_fingerprints(database, analyzer)
@@ -69,6 +77,7 @@ async def running(settings: MemorySettings) -> AsyncIterator[RunningServer]:
                     upkeep(settings, database, store, writer, server, [service.name for service in services]),
                 ):
                     yield server
+                failpoint("stop.settle.before")
                 await writer.settle()
 
 
@@ -87,6 +96,7 @@ async def upkeep(
         flush=flush_regularly(writer, database, interval_s=settings.flush_interval_ms / 1000),
         prune=prune_regularly(database, SystemClock(), **retention),
         report=report_engine(store, set_serving),
+        disk=database.watch(),
     ):
         yield
 

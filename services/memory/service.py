@@ -209,7 +209,7 @@ def _prepared(request: pb.UpsertMemoriesRequest, scope: Scope, analyzer: Analyze
 def _upserting(upsert: Upsert) -> Transaction[bytes]:
     def run(connection: sqlite3.Connection, seq: int) -> Written[bytes]:
         upserted = upsert.run(connection, seq)
-        return Written(upsert_answer(upserted), upserted.operations)
+        return Written(upsert_answer(upserted), upserted.operations, upserted.adds_only)
 
     return run
 

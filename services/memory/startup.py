@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+from collections.abc import Sequence
 
 from atlas.errors import DependencyDownError, SchemaMismatchError, StartupError
+from atlas.failpoints import failpoint
 
-from . import catalog
+from . import catalog, memory_rows
 from .analyzer import Analyzer
 from .catalog import Collection
-from .database import Database
-from .store import Store
+from .database import Database, Work
+from .store import DeletePoints, Store
 from .writer import Writer
 
 _PAUSE_S = 1.0
+_PAGE = 1_000
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +48,7 @@ async def recover(writer: Writer, database: Database, store: Store) -> None:
         try:
             await writer.recover()
             await _compare(database, store)
+            failpoint("start.compare.after")
         except DependencyDownError as error:
             logger.warning("engine is away; waiting for it", extra={"reason": error.reason})
             await asyncio.sleep(_PAUSE_S)
@@ -70,9 +74,34 @@ async def _compare(database: Database, store: Store) -> None:
             )
         if stored > listed:
             # A power loss can take unsynced journal entries whose vectors the engine has kept.
+            count = await _delete_unlisted(database, store, collection)
             logger.warning(
-                "engine holds more memories than the catalog", extra={"collection": collection.name, "stored": stored, "listed": listed}
+                "deleted from the engine what the catalog has lost with the power",
+                extra={"collection": collection.name, "count": count, "listed": listed},
             )
+
+
+async def _delete_unlisted(database: Database, store: Store, collection: Collection) -> int:
+    """Deletes the points of a generation that the catalog does not list, and says how many."""
+    count, after = 0, None
+    while True:
+        page = await store.scroll(collection.index, collection.generation, None, limit=_PAGE, after=after)
+        found = [point.memory_id for point in page.points]
+        known = await database.read(_known_of(collection.tenant, found))
+        strange = tuple(memory_id for memory_id in found if known.get(memory_id) != collection.generation)
+        if strange:
+            await store.apply([DeletePoints(collection.index, collection.generation, strange)])
+            count += len(strange)
+        if page.next is None:
+            return count
+        after = page.next
+
+
+def _known_of(tenant: str, memory_ids: Sequence[str]) -> Work[dict[str, str]]:
+    def read(connection: sqlite3.Connection) -> dict[str, str]:
+        return {memory_id: row.generation for memory_id, row in memory_rows.find_rows(connection, tenant, memory_ids).items()}
+
+    return read
 
 
 def _listed(connection: sqlite3.Connection) -> list[tuple[Collection, int]]:

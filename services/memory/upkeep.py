@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from atlas.clock import Clock
 from atlas.errors import AtlasError
+from atlas.failpoints import failpoint
 
 from . import ledger, replay
 from .database import Database
@@ -47,10 +48,12 @@ async def prune_regularly(database: Database, clock: Clock, *, replay_days: floa
             replay.prune(connection, before_s=answers)
             ledger.prune_impressions(connection, impressions)
 
+        failpoint("retention.before")
         try:
             await database.write(prune, durability=Durability.PROCESS_CRASH)
         except (AtlasError, sqlite3.OperationalError) as error:
             logger.warning("old answers were not pruned", extra={"error": type(error).__name__})
+        failpoint("retention.after")
         await asyncio.sleep(PRUNE_INTERVAL_S)
 
 

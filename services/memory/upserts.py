@@ -47,6 +47,8 @@ class Upserted:
     results: tuple[Result, ...]
     deleted_count: int
     operations: tuple[Operation, ...]
+    adds_only: bool
+    """Whether every operation writes a memory that was not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,8 @@ class Upsert:
         tallies = catalog.tally_changes((row.tally_key for row in changes.added), (row.tally_key for row in changes.replaced))
         catalog.add_to_tallies(connection, tallies)
         deletion = self._delete(connection)
-        return Upserted(tuple(changes.results), len(deletion[0]), (*operations, *deletion[1]))
+        adds_only = not (changes.replaced or deletion[0])
+        return Upserted(tuple(changes.results), len(deletion[0]), (*operations, *deletion[1]), adds_only)
 
     def _collections(self, connection: sqlite3.Connection) -> Mapping[str, Collection]:
         first: dict[str, int] = {}

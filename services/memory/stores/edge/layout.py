@@ -11,6 +11,7 @@ import msgspec
 import qdrant_edge as edge
 
 from atlas.errors import SchemaMismatchError
+from atlas.failpoints import failpoint
 
 from ...operations import IndexSpec
 from ..schema import DENSE, INTEGER_KEYS, KEYWORD_KEYS, LEXICAL, TENANT_KEY, TEXT_KEYS
@@ -69,7 +70,9 @@ def create(home: Path, spec: IndexSpec, scan: DenseDatatype, prepare: Callable[[
     shard.close()
     _write(draft / _SPEC, msgspec.json.encode(spec))
     make_current(draft, Current(scan=scan))
+    failpoint("engine.create.draft")
     draft.rename(home)
+    failpoint("engine.create.renamed")
     fsync_folder(home.parent)
 
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from atlas.errors import NotFoundError
+from atlas.failpoints import failpoint
 
 from ...operations import cut, cut_projections, from_wire, item_count
 from ...store import (
@@ -210,8 +211,10 @@ class EdgeStore:
 
 async def _apply(ask: Ask, operations: Sequence[Operation]) -> None:
     for call in _messages(operations):
+        failpoint("store.message.before")
         while not _BOOL.decode(await ask(call)):
             pass  # each turn deletes a bounded part of a generation
+        failpoint("store.message.after")
 
 
 def _messages(operations: Sequence[Operation]) -> Iterator[protocol.Apply]:
