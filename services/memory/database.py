@@ -18,6 +18,7 @@ from atlas.errors import DiskFullError, StartupError
 
 from . import ledger, schema
 from .durability import Durability
+from .generations.schema import SCHEMA as GENERATIONS
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
@@ -218,7 +219,8 @@ def _prepared(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA journal_mode = WAL")
     if version == 0:
         connection.executescript(f"BEGIN; {schema.TABLES} PRAGMA user_version = {schema.VERSION}; COMMIT;")
-    connection.executescript(ledger.SCHEMA)
+    # Older versions differ only by tables that are made where they are missing.
+    connection.executescript(f"BEGIN; {ledger.SCHEMA} {GENERATIONS} PRAGMA user_version = {schema.VERSION}; COMMIT;")
     return connection
 
 

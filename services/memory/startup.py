@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+from dataclasses import dataclass
 
 from atlas.errors import DependencyDownError, SchemaMismatchError, StartupError
 
 from . import catalog
 from .analyzer import Analyzer
-from .catalog import Collection
 from .database import Database
+from .generations import due, roles
 from .store import Store
 from .writer import Writer
 
@@ -60,23 +61,43 @@ async def check_read(database: Database, store: Store) -> None:
         await store.count(collection.index, collection.generation, None)
 
 
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """A generation, and what the catalog knows of it."""
+
+    tenant: str
+    collection: str
+    index: str
+    generation: str
+    memory_count: int
+    """Memories whose vectors it must have."""
+    serving: bool
+
+
 async def _compare(database: Database, store: Store) -> None:
-    for collection, listed in await database.read(_listed):
-        stored = await store.count(collection.index, collection.generation, None)
-        if stored < listed:
+    for listed in await database.read(_listed):
+        stored = await store.count(listed.index, listed.generation, None)
+        if stored < listed.memory_count:
             raise StartupError(
-                f"the engine holds {stored} of the {listed} memories of collection {collection.name!r} (tenant {collection.tenant!r}): "
+                f"the engine holds {stored} of the {listed.memory_count} memories of generation {listed.generation} of collection "
+                f"{listed.collection!r} (tenant {listed.tenant!r}): "
                 "the data folder is damaged or its parts are of different times; restore all of it from one copy"
             )
-        if stored > listed:
-            # A power loss can take unsynced journal entries whose vectors the engine has kept.
+        if stored > listed.memory_count and listed.serving:
+            # A power loss can take unsynced journal entries whose vectors the engine has kept. A generation that does not serve
+            # holds vectors of older texts anyway.
             logger.warning(
-                "engine holds more memories than the catalog", extra={"collection": collection.name, "stored": stored, "listed": listed}
+                "engine holds more memories than the catalog",
+                extra={"collection": listed.collection, "stored": stored, "listed": listed.memory_count},
             )
 
 
-def _listed(connection: sqlite3.Connection) -> list[tuple[Collection, int]]:
-    return [
-        (collection, sum(catalog.languages_of(connection, collection.generation).values()))
-        for collection in catalog.every_collection(connection)
-    ]
+def _listed(connection: sqlite3.Connection) -> list[_Listed]:
+    listed: list[_Listed] = []
+    for collection in catalog.every_collection(connection):
+        count = sum(catalog.languages_of(connection, collection.generation).values())
+        listed.append(_Listed(collection.tenant, collection.name, collection.index, collection.generation, count, serving=True))
+        for other in roles.other_generations(connection, collection.tenant, collection.name):
+            has = count - due.count_due(connection, other.generation).due
+            listed.append(_Listed(collection.tenant, collection.name, other.index, other.generation, has, serving=False))
+    return listed
