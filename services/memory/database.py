@@ -19,6 +19,7 @@ from atlas.failpoints import failpoint
 
 from . import ledger, schema
 from .durability import Durability
+from .generations.schema import SCHEMA as GENERATIONS
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
@@ -273,7 +274,8 @@ def _brought_up(connection: sqlite3.Connection, path: Path) -> sqlite3.Connectio
     failpoint("start.schema.before")
     if version == 0:
         connection.executescript(f"BEGIN; {schema.TABLES} PRAGMA user_version = {schema.VERSION}; COMMIT;")
-    connection.executescript(ledger.SCHEMA)
+    # Older versions differ only by tables that are made where they are missing.
+    connection.executescript(f"BEGIN; {ledger.SCHEMA} {GENERATIONS} PRAGMA user_version = {schema.VERSION}; COMMIT;")
     failpoint("start.schema.after")
     return connection
 
