@@ -35,7 +35,7 @@ class Calls:
     """What is measured: each method makes one call."""
 
     def __init__(
-        self, memories: memory_pb2_grpc.MemoryServiceStub, ledger: salience_pb2_grpc.SalienceServiceStub, calibration_version: str
+        self, memories: memory_pb2_grpc.MemoryServiceAsyncStub, ledger: salience_pb2_grpc.SalienceServiceAsyncStub, calibration_version: str
     ) -> None:
         self._memories = memories
         self._ledger = ledger
