@@ -30,7 +30,7 @@ from .limits import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, checked_id, checked_ids, c
 from .page_tokens import checked_token, next_token
 from .reading import MemoryReader, checked_place
 from .replay import RequestKey, once
-from .replies import candidate_messages, memory_message, searched_messages, timing_message, upsert_answer
+from .replies import memory_message, query_answer, timing_message, upsert_answer
 from .requests import checked_collection, checked_query, checked_selection, deletion_key, filter_of, page_binding, upsert_key
 from .scopes import Scope, checked_scope
 from .store import Store
@@ -170,9 +170,7 @@ class MemoryService(rpc.MemoryServiceServicer):
         query = checked_query(request, scope)
         salience_of = None if request.salience_mode == type_pb2.SALIENCE_MODE_OFF else self._salience_of
         answer = await self._finder.find(query, timeout_s=deadlines.current().remaining_s, salience_of=salience_of)
-        reply = pb.QueryMemoriesResponse(
-            candidates=candidate_messages(answer.candidates, answer.searched, answer.known), searched=searched_messages(answer.searched)
-        )
+        reply = query_answer(answer.candidates, answer.searched, answer.known)
         reply.timing.CopyFrom(timing_message(queue_s=0.0, total_s=time.monotonic() - begin_s))
         return reply
 
