@@ -17,6 +17,8 @@ from atlas.gateway.v1 import gateway_pb2 as pb
 from atlas.ranking import Kind
 from atlas.type.v1 import type_pb2
 
+from .callers import Caller, caller_message
+
 KINDS = {
     Kind.TEXT: type_pb2.CONTENT_KIND_TEXT,
     Kind.MESSAGE: type_pb2.CONTENT_KIND_MESSAGE,
@@ -95,6 +97,46 @@ def struct(metadata: Mapping[str, JsonValue]) -> Struct | None:
     return message
 
 
+def search_request(
+    query: str,
+    *,
+    collections: Sequence[str] = (),
+    domain: str = "",
+    where: Mapping[str, JsonValue] | None = None,
+    content_kinds: Sequence[Kind] = (),
+    since: datetime | None = None,
+    until: datetime | None = None,
+    candidate_count: int | None = None,
+    result_count: int | None = None,
+    min_relevance: float | None = None,
+    salience_mode: SalienceMode = SalienceMode.READ_WRITE,
+    group_by_source: bool = False,
+    explain: bool = False,
+    require_complete: bool = False,
+    request_id: str = "",
+    caller: Caller | None = None,
+) -> pb.SearchRequest:
+    """Makes the message of a query; see `AsyncAtlas.search` for the arguments."""
+    with request_made():
+        return pb.SearchRequest(
+            query=type_pb2.Input(text=query),
+            collections=collections,
+            domain=domain,
+            filter=equals(where or {}),
+            content_kinds=[KINDS[kind] for kind in content_kinds],
+            event_time=_time_range(since, until),
+            candidate_count=candidate_count,
+            result_count=result_count,
+            min_relevance=min_relevance,
+            salience_mode=salience_mode.value,
+            group_by_source=group_by_source,
+            explain=explain,
+            require_complete=require_complete,
+            request_id=request_id,
+            caller=caller_message(caller),
+        )
+
+
 def new_memory(item: MemoryInput) -> pb.NewMemory:
     """Makes the message of a text to remember."""
     return pb.NewMemory(
@@ -133,6 +175,10 @@ def equals(conditions: Mapping[str, JsonValue]) -> type_pb2.Filter | None:
     if len(filters) > 1:
         return type_pb2.Filter(all_of=type_pb2.Filter.List(filters=filters))
     return filters[0] if filters else None
+
+
+def _time_range(since: datetime | None, until: datetime | None) -> pb.TimeRange | None:
+    return pb.TimeRange(begin=timestamp(since), end=timestamp(until)) if since or until else None
 
 
 def _condition(name: str, value: JsonValue) -> type_pb2.Condition:
