@@ -20,7 +20,7 @@ def feedback(
     memory_id: Annotated[str, typer.Argument(metavar="MEMORY_ID", help="The memory.")],
     kind: Annotated[FeedbackKind, typer.Argument(help="What is said of it.", show_default=False)],
     value: Annotated[
-        float | None, typer.Argument(min=0.0, max=1.0, metavar="[VALUE]", help="How well the task ended, 0 to 1; with outcome.")
+        float | None, typer.Argument(min=0.0, max=1.0, metavar="VALUE", help="How well the task ended, 0 to 1; with outcome.")
     ] = None,
     principal: PrincipalOption = "",
     source_class: SourceClassOption = SourceClass.USER,

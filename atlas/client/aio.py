@@ -72,16 +72,15 @@ class AsyncAtlas(LearningCalls):
         caller: Caller | None = None,
         timeout_s: float | None = None,
     ) -> results.SearchResult:
-        """Answers a query with the best memories.
+        """Answers `query` with the best memories.
 
         Args:
-            query: What to look for.
+            query: The question.
             collections: Where to look; empty means all that "search all" includes.
             domain: Domain to look in; empty means all.
             where: Field to the value, or to the list of values, that it must have, such as `{"metadata.team": "core"}`.
             content_kinds: Kinds of content to find; empty means all.
-            since: Earliest event time, inclusive, with time zone.
-            until: Latest event time, exclusive, with time zone.
+            since, until: Earliest event time, inclusive, and latest, exclusive, with time zone.
             candidate_count: Candidates to rerank, 1 to 200; None means the server's default, 20.
             result_count: Results to give; None means the server's default, 5.
             min_relevance: Relevance that a hit must have, [0, 1]; None means no bound.
