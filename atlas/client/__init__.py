@@ -45,7 +45,7 @@ from .results import (
     StageTime,
 )
 from .sync import Atlas
-from .writes import Durability, MemoryInput, SalienceMode
+from .writes import Durability, MemoryInput, SalienceMode, SearchOptions
 
 __all__ = [
     "Acknowledgement",
@@ -83,6 +83,7 @@ __all__ = [
     "SalienceMode",
     "SalienceResult",
     "SalienceWrite",
+    "SearchOptions",
     "SearchPool",
     "SearchResult",
     "SearchResults",

@@ -6,9 +6,8 @@ import asyncio
 import itertools
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from datetime import datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Self, Unpack
 
 import grpc
 
@@ -17,12 +16,10 @@ from atlas.deadlines import Deadline
 from atlas.documents import Document, JsonValue
 from atlas.errors import InvalidInputError
 from atlas.gateway.v1 import gateway_pb2 as pb
-from atlas.ranking import Kind
 
 from . import reading, results, writes
-from .callers import Caller
 from .learning import LearningCalls
-from .writes import Durability, MemoryInput, SalienceMode
+from .writes import Durability, MemoryInput
 
 DEFAULT_SERVER = "127.0.0.1:50050"
 DAY_S = 24 * 3600.0
@@ -51,69 +48,19 @@ class AsyncAtlas(LearningCalls):
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self.close()
 
-    async def search(
-        self,
-        query: str,
-        *,
-        collections: Sequence[str] = (),
-        domain: str = "",
-        where: Mapping[str, JsonValue] | None = None,
-        content_kinds: Sequence[Kind] = (),
-        since: datetime | None = None,
-        until: datetime | None = None,
-        candidate_count: int | None = None,
-        result_count: int | None = None,
-        min_relevance: float | None = None,
-        salience_mode: SalienceMode = SalienceMode.READ_WRITE,
-        group_by_source: bool = False,
-        explain: bool = False,
-        require_complete: bool = False,
-        request_id: str = "",
-        caller: Caller | None = None,
-        timeout_s: float | None = None,
-    ) -> results.SearchResult:
-        """Answers `query` with the best memories.
+    async def search(self, query: str, *, timeout_s: float | None = None, **options: Unpack[writes.SearchOptions]) -> results.SearchResult:
+        """Answers a query with the best memories.
 
         Args:
-            query: The question.
-            collections: Where to look; empty means all that "search all" includes.
-            domain: Domain to look in; empty means all.
-            where: Field to the value, or to the list of values, that it must have, such as `{"metadata.team": "core"}`.
-            content_kinds: Kinds of content to find; empty means all.
-            since, until: Earliest event time, inclusive, and latest, exclusive, with time zone.
-            candidate_count: Candidates to rerank, 1 to 200; None means the server's default, 20.
-            result_count: Results to give; None means the server's default, 5.
-            min_relevance: Relevance that a hit must have, [0, 1]; None means no bound.
-            salience_mode: Whether salience is read and written.
-            group_by_source: At most one hit a source.
-            explain: Give the parts of each rank.
-            require_complete: Fail rather than answer without a part.
-            request_id: Your id, at most 128 bytes; becomes the search id, so that a repeated call counts once.
-            caller: Who asks, for the provenance of evidence; None means a nameless user.
+            query: What to look for.
             timeout_s: Most seconds for this call.
+            **options: See `SearchOptions`.
         """
-        request = writes.search_request(
-            query,
-            collections=collections,
-            domain=domain,
-            where=where,
-            content_kinds=content_kinds,
-            since=since,
-            until=until,
-            candidate_count=candidate_count,
-            result_count=result_count,
-            min_relevance=min_relevance,
-            salience_mode=salience_mode,
-            group_by_source=group_by_source,
-            explain=explain,
-            require_complete=require_complete,
-            request_id=request_id,
-            caller=caller,
-        )
+        request = writes.search_request(query, **options)
         return reading.search_result(await call(self._stub.Search, request, deadline=self._deadline(timeout_s)))
 
     async def search_stream(
-        self, query: str, *, timeout_s: float | None = None, **options: Any
+        self, query: str, *, timeout_s: float | None = None, **options: Unpack[writes.SearchOptions]
     ) -> AsyncGenerator[results.SearchPool | results.SearchResults | results.SearchSummary]:
         """Answers a query in steps: the pool, the results, then what was written back and where the time went.
 

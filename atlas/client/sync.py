@@ -6,13 +6,13 @@ import asyncio
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, Unpack
 
 from atlas.documents import Document, JsonValue
 
 from . import learning, results
 from .aio import DAY_S, DEFAULT_SERVER, AsyncAtlas
-from .writes import MemoryInput
+from .writes import MemoryInput, SearchOptions
 
 Result = TypeVar("Result")
 
@@ -42,13 +42,15 @@ class Atlas:
         self._thread.join()
         self._loop.close()
 
-    def search(self, query: str, **options: Any) -> results.SearchResult:
+    def search(self, query: str, *, timeout_s: float | None = None, **options: Unpack[SearchOptions]) -> results.SearchResult:
         """Answers a query with the best memories; options are those of `AsyncAtlas.search`."""
-        return self._run(self._client.search(query, **options))
+        return self._run(self._client.search(query, timeout_s=timeout_s, **options))
 
-    def search_stream(self, query: str, **options: Any) -> Iterator[results.SearchPool | results.SearchResults | results.SearchSummary]:
+    def search_stream(
+        self, query: str, *, timeout_s: float | None = None, **options: Unpack[SearchOptions]
+    ) -> Iterator[results.SearchPool | results.SearchResults | results.SearchSummary]:
         """Answers a query in steps: the pool, the results, the summary; options are those of `AsyncAtlas.search`."""
-        return self._each(self._client.search_stream(query, **options))
+        return self._each(self._client.search_stream(query, timeout_s=timeout_s, **options))
 
     def feedback(self, search_id: str, *feedback: learning.HitFeedback, **options: Any) -> learning.FeedbackResult:
         """Says what hits of an earlier search were worth; options are those of `AsyncAtlas.feedback`."""
