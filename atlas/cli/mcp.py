@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.metadata
+import signal
 import sys
 from typing import Annotated
 
@@ -51,6 +52,8 @@ def mcp(
         return ExitStatus.OK
     if sys.stdin.isatty():
         print_error("waits for an assistant on standard input; `atlas mcp --print-config` prints the block for its settings, Ctrl-D ends")
+    # A thread that waits for a line cannot be interrupted; nothing is kept here that an orderly end would save.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     asyncio.run(_serve(principal, max_reply_bytes, server, timeout_s, read_only=read_only))
     return ExitStatus.OK
 

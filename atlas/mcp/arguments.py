@@ -150,7 +150,9 @@ def _plain(field: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _refusal(model: type[Arguments], detail: ErrorDetails) -> InvalidInputError:
-    name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"]).removeprefix(".")
+    # Inside metadata the path is one of pydantic's own kinds, not of the caller's keys.
+    path = detail["loc"][:1] if detail["loc"][0] == "metadata" else detail["loc"]
+    name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
     known = ", ".join(model.model_fields) or "none"
     match detail["type"]:
         case "extra_forbidden":

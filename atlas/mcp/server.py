@@ -10,7 +10,6 @@ from typing import Any
 import anyio
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
-from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     INVALID_PARAMS,
@@ -31,6 +30,7 @@ from .arguments import read, schema_of
 from .failures import error_reply
 from .shortening import encode
 from .tools import TOOLS, Memory, ToolSpec
+from .transport import standard_streams
 
 MAX_PRINCIPAL_BYTES = 128
 MAX_CALLS = 8
@@ -82,7 +82,7 @@ class McpServer:
 
     async def serve(self) -> None:
         """Serves until the client closes standard input."""
-        async with stdio_server() as (requests, replies):
+        async with standard_streams() as (requests, replies):
             await self._server.run(requests, replies, self._server.create_initialization_options())
 
     async def _list_tools(self, _: ServerRequestContext[Any], __: PaginatedRequestParams | None) -> ListToolsResult:

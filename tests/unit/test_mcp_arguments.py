@@ -10,7 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from atlas.errors import InvalidInputError
-from atlas.mcp.arguments import GetArguments, SearchArguments, moment, read, schema_of
+from atlas.mcp.arguments import GetArguments, RememberArguments, SearchArguments, moment, read, schema_of
 from atlas.mcp.tools import TOOLS
 
 VALID: dict[str, dict[str, Any]] = {
@@ -72,6 +72,9 @@ def test_a_refusal_names_field_value_and_limit() -> None:
 def test_a_number_that_is_none_is_refused(number: float) -> None:
     with pytest.raises(InvalidInputError):
         read(SearchArguments, {"query": "x", "min_relevance": number})
+    with pytest.raises(InvalidInputError) as caught:
+        read(RememberArguments, {"text": "x", "metadata": {"list": [{"float": number}]}})
+    assert caught.value.field == "metadata"
 
 
 def test_a_refusal_repeats_only_the_beginning_of_a_long_value() -> None:
