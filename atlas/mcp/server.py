@@ -22,7 +22,7 @@ from mcp_types import (
     ToolAnnotations,
 )
 
-from atlas.client import AsyncAtlas
+from atlas.client import AsyncAtlas, Caller, SourceClass
 from atlas.clock import Clock
 from atlas.errors import AtlasError
 
@@ -41,6 +41,7 @@ INSTRUCTIONS = (
 )
 WRITING_INSTRUCTIONS = (
     " Remember what is worth finding later: facts, decisions, preferences, lessons, each as one text that is understandable alone."
+    " After you answered, say with feedback which results you used, and which were wrong."
 )
 _logger = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ class McpServer:
             raise MCPError(code=INVALID_PARAMS, message=f"{call.name[:64]!r} is no tool of this server; its tools are: {known}")
         async with self._limiter:
             began_s = self._clock.monotonic()
-            text, reason = await self._answer(tool, call.arguments, self._principal(context))
+            text, reason = await self._answer(tool, call.arguments, self._caller(context))
         _logger.info(
             "tool called",
             extra={
@@ -107,21 +108,20 @@ class McpServer:
         )
         return CallToolResult(content=[TextContent(text=text)], is_error=reason != "OK")
 
-    async def _answer(self, tool: ToolSpec, arguments: Mapping[str, Any] | None, principal: str) -> tuple[str, str]:
+    async def _answer(self, tool: ToolSpec, arguments: Mapping[str, Any] | None, caller: Caller) -> tuple[str, str]:
         """Gives the text of the reply, and the reason word of the log."""
         options = self._options
-        memory = Memory(self._client, options.server, principal, options.max_reply_bytes, writable=not options.read_only)
+        memory = Memory(self._client, options.server, caller, options.max_reply_bytes, writable=not options.read_only)
         try:
             reply = await tool.answer(memory, read(tool.arguments, arguments))
         except AtlasError as error:
             return encode(error_reply(error, server=options.server, timeout_s=options.timeout_s)), error.reason
         return encode(reply), "OK"
 
-    def _principal(self, context: ServerRequestContext[Any]) -> str:
-        if self._options.principal:
-            return self._options.principal
+    def _caller(self, context: ServerRequestContext[Any]) -> Caller:
         introduced = context.session.client_params
-        return principal_of(introduced.client_info.name if introduced else "")
+        name = self._options.principal or principal_of(introduced.client_info.name if introduced else "")
+        return Caller(name, SourceClass.ASSISTANT)
 
     def _described(self, tool: ToolSpec) -> Tool:
         return Tool(

@@ -8,11 +8,12 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from atlas.client import AsyncAtlas, MemoryInput, SalienceMode
+from atlas.client import AsyncAtlas, Caller, FeedbackKind, HitFeedback, MemoryInput, SalienceMode
 from atlas.ranking import Kind
 
 from .arguments import (
     Arguments,
+    FeedbackArguments,
     GetArguments,
     RememberArguments,
     SearchAllArguments,
@@ -20,7 +21,7 @@ from .arguments import (
     StatusArguments,
     moment,
 )
-from .replies import get_reply, remember_reply, search_reply, status_reply
+from .replies import feedback_reply, get_reply, remember_reply, search_reply, status_reply
 
 Answer: TypeAlias = Callable[["Memory", Any], Awaitable[msgspec.Struct]]
 
@@ -32,7 +33,7 @@ class Memory:
     client: AsyncAtlas
     server: str
     """Address of the gateway, for messages."""
-    principal: str
+    caller: Caller
     """Whose evidence a search and feedback are."""
     max_reply_bytes: int
     writable: bool
@@ -68,6 +69,7 @@ async def search_all(memory: Memory, arguments: SearchAllArguments) -> msgspec.S
         result_count=arguments.result_count,
         min_relevance=arguments.min_relevance or None,
         salience_mode=SalienceMode.READ_WRITE if memory.writable else SalienceMode.READ,
+        caller=memory.caller,
     )
     return search_reply(result, max_bytes=memory.max_reply_bytes)
 
@@ -89,6 +91,13 @@ async def remember(memory: Memory, arguments: RememberArguments) -> msgspec.Stru
     return remember_reply(stored)
 
 
+async def feedback(memory: Memory, arguments: FeedbackArguments) -> msgspec.Struct:
+    """Says the same of one or several results."""
+    kind = FeedbackKind(arguments.kind)
+    said = [HitFeedback(memory_id, kind, arguments.value) for memory_id in arguments.memory_ids]
+    return feedback_reply(await memory.client.feedback(arguments.search_id, *said, caller=memory.caller))
+
+
 async def get(memory: Memory, arguments: GetArguments) -> msgspec.Struct:
     """Gives one memory, or the next piece of it."""
     found = await memory.client.get(arguments.memory_id)
@@ -99,7 +108,7 @@ async def status(memory: Memory, _: StatusArguments) -> msgspec.Struct:
     """Says what serves and what there is to search."""
     info = await memory.client.server_info()
     collections = await memory.client.collections()
-    return status_reply(info, collections, server=memory.server, principal=memory.principal, max_bytes=memory.max_reply_bytes)
+    return status_reply(info, collections, server=memory.server, principal=memory.caller.principal, max_bytes=memory.max_reply_bytes)
 
 
 _FINDS = (
@@ -139,6 +148,16 @@ TOOLS = (
         " returns; the same text again is the same memory. It adds and never overwrites. A long text is cut into several memories.",
         RememberArguments,
         remember,
+        stores=True,
+    ),
+    ToolSpec(
+        "feedback",
+        "Say what was useful",
+        "Says of results of an earlier search what they were worth, so that what helps is found more easily and what misleads less. After"
+        " answering, call it once with kind used for the results that the answer relies on. All or nothing, on disk when it returns; the"
+        " same feedback counts once.",
+        FeedbackArguments,
+        feedback,
         stores=True,
     ),
     ToolSpec(

@@ -18,6 +18,7 @@ VALID: dict[str, dict[str, Any]] = {
     "search_all": {"query": "where?", "result_count": 1, "min_relevance": 0.5},
     "get": {"memory_id": "x", "offset": 7, "max_bytes": 100},
     "remember": {"text": "t", "content_kind": "code", "metadata": {"a": [1, {"b": None}]}},
+    "feedback": {"search_id": "s", "memory_ids": ["x", "y"], "kind": "outcome", "value": 1},
     "status": {},
 }
 WRONG: list[tuple[str, dict[str, Any], str]] = [
@@ -41,6 +42,12 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("get", {"id": "x", "memory_id": "x"}, "id"),
     ("remember", {"text": "x", "content_kind": "poem"}, "content_kind"),
     ("remember", {"text": "x", "memory_id": "y"}, "memory_id"),
+    ("feedback", {"search_id": "s", "kind": "used"}, "memory_ids"),
+    ("feedback", {"search_id": "s", "memory_ids": [], "kind": "used"}, "memory_ids"),
+    ("feedback", {"search_id": "s", "memory_ids": ["x"] * 21, "kind": "used"}, "memory_ids"),
+    ("feedback", {"search_id": "s", "memory_ids": ["x"], "kind": "great"}, "kind"),
+    ("feedback", {"search_id": "s", "memory_ids": ["x"], "kind": "outcome", "value": 1.5}, "value"),
+    ("feedback", {"search_id": "s", "memory_id": "x", "memory_ids": ["x"], "kind": "used"}, "memory_id"),
     ("status", {"verbose": True}, "verbose"),
 ]
 MODELS = {tool.name: tool.arguments for tool in TOOLS}

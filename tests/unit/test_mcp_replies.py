@@ -62,13 +62,9 @@ def hit(number: int, found: Memory, snippet: str) -> Hit:
         evidence=(),
         salience=0.123456,
         rank_before_salience=1,
+        pool="clean",
         explanation=None,
-        **EXTRA_HIT,
     )
-
-
-EXTRA_HIT: dict[str, Any] = {}
-EXTRA_RESULT: dict[str, Any] = {}
 
 
 def result(*hits: Hit, degraded: int = 0, notices: int = 0, error: AtlasError | None = None) -> SearchResult:
@@ -84,7 +80,7 @@ def result(*hits: Hit, degraded: int = 0, notices: int = 0, error: AtlasError | 
         models={},
         candidate_count=len(hits),
         cache_hit_count=0,
-        **EXTRA_RESULT,
+        max_displacement_logits=0.0,
     )
 
 
