@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
@@ -37,18 +38,53 @@ class Arm(Enum):
     """All harm that worth could do within the same bound, whatever the evidence."""
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Whose worth is asked about."""
+
+    members: Numbers
+    """Numbers of the memories."""
+    time_s: float
+    relevant: Flags
+    """Whether each is relevant; only for the arms that know the answers, else empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What the reranker measured of memories that content or chance brought in."""
+
+    members: Numbers
+    bucket: int
+    relevance: Floats
+    """Calibrated probability of each."""
+    time_s: float
+    propensity: float = 1.0
+    """Probability with which chance brought them in, (0, 1]; 1 where content did."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """What somebody said of a memory."""
+
+    member: int
+    bucket: int
+    value: float
+    """1 it helped, 0 it was wrong."""
+    time_s: float
+
+
 class Learner(Protocol):
     """Learns from a stream, and says what memories are worth."""
 
-    def read(self, members: Numbers, time_s: float, relevant: Flags) -> tuple[Floats, Floats]:
-        """Gives all log-odds and those from outside; `relevant` is for the arms that know the answers."""
+    def read(self, asked: Asked) -> tuple[Floats, Floats]:
+        """Gives all log-odds and those from outside."""
         ...
 
-    def observe(self, members: Numbers, bucket: int, relevance: Floats, time_s: float, propensity: float = 1.0) -> None:
-        """Learns what the reranker measured of memories that content or chance brought in, the latter with a propensity in (0, 1]."""
+    def observe(self, observed: Observed) -> None:
+        """Learns what the reranker measured."""
         ...
 
-    def mark(self, member: int, bucket: int, value: float, time_s: float) -> None:
+    def mark(self, marked: Marked) -> None:
         """Learns what somebody said."""
         ...
 
@@ -69,23 +105,26 @@ class RuleLearner:
         self._weights: EventWeights = rule.weights
         self._permutation = permutation
 
-    def read(self, members: Numbers, time_s: float, relevant: Flags) -> tuple[Floats, Floats]:
+    def read(self, asked: Asked) -> tuple[Floats, Floats]:
         """Reads the sums."""
-        return self.table.read(members if self._permutation is None else self._permutation[members], time_s)
+        members = asked.members if self._permutation is None else self._permutation[asked.members]
+        return self.table.read(members, asked.time_s)
 
-    def observe(self, members: Numbers, bucket: int, relevance: Floats, time_s: float, propensity: float = 1.0) -> None:
+    def observe(self, observed: Observed) -> None:
         """Adds RERANK events."""
-        self.table.add(Channel.PASSIVE, members, bucket, relevance, self._weights.of(EventKind.RERANK, propensity=propensity), time_s)
+        weight = self._weights.of(EventKind.RERANK, propensity=observed.propensity)
+        self.table.add(Channel.PASSIVE, observed.members, observed.bucket, observed.relevance, weight, observed.time_s)
 
-    def mark(self, member: int, bucket: int, value: float, time_s: float) -> None:
+    def mark(self, marked: Marked) -> None:
         """Adds an EXPLICIT event."""
-        self.table.add(Channel.OUTSIDE, np.array([member]), bucket, np.array([value]), self._weights.of(EventKind.EXPLICIT), time_s)
+        members, values = np.array([marked.member]), np.array([marked.value])
+        self.table.add(Channel.OUTSIDE, members, marked.bucket, values, self._weights.of(EventKind.EXPLICIT), marked.time_s)
 
 
 class PassiveLearner(RuleLearner):
     """The salience rule without what people say."""
 
-    def mark(self, member: int, bucket: int, value: float, time_s: float) -> None:
+    def mark(self, marked: Marked) -> None:
         """Does not listen."""
 
 
@@ -96,19 +135,19 @@ class FrozenLearner(RuleLearner):
         super().__init__(pools, rule, start_s=start_s)
         self._freeze_s = freeze_s
 
-    def read(self, members: Numbers, time_s: float, relevant: Flags) -> tuple[Floats, Floats]:
+    def read(self, asked: Asked) -> tuple[Floats, Floats]:
         """Reads the sums as they were."""
-        return self.table.read(members, min(time_s, self._freeze_s))
+        return self.table.read(asked.members, min(asked.time_s, self._freeze_s))
 
-    def observe(self, members: Numbers, bucket: int, relevance: Floats, time_s: float, propensity: float = 1.0) -> None:
+    def observe(self, observed: Observed) -> None:
         """Adds RERANK events while it still learns."""
-        if time_s <= self._freeze_s:
-            super().observe(members, bucket, relevance, time_s, propensity)
+        if observed.time_s <= self._freeze_s:
+            super().observe(observed)
 
-    def mark(self, member: int, bucket: int, value: float, time_s: float) -> None:
+    def mark(self, marked: Marked) -> None:
         """Adds an EXPLICIT event while it still learns."""
-        if time_s <= self._freeze_s:
-            super().mark(member, bucket, value, time_s)
+        if marked.time_s <= self._freeze_s:
+            super().mark(marked)
 
 
 class RecencyLearner:
@@ -119,18 +158,18 @@ class RecencyLearner:
         self._half_life_s = rule.outside.half_life_days * SECONDS_PER_DAY
         self._limit = rule.log_odds_limit
 
-    def read(self, members: Numbers, time_s: float, relevant: Flags) -> tuple[Floats, Floats]:
+    def read(self, asked: Asked) -> tuple[Floats, Floats]:
         """Reads the age of the last praise."""
-        worth = self._limit * np.exp2(-(time_s - self._last_s[members]) / self._half_life_s)
+        worth = self._limit * np.exp2(-(asked.time_s - self._last_s[asked.members]) / self._half_life_s)
         return worth, worth
 
-    def observe(self, members: Numbers, bucket: int, relevance: Floats, time_s: float, propensity: float = 1.0) -> None:
+    def observe(self, observed: Observed) -> None:
         """Being found is no praise."""
 
-    def mark(self, member: int, bucket: int, value: float, time_s: float) -> None:
+    def mark(self, marked: Marked) -> None:
         """Remembers the time of praise."""
-        if value > 0.5:
-            self._last_s[member] = time_s
+        if marked.value > 0.5:
+            self._last_s[marked.member] = marked.time_s
 
 
 class CountLearner:
@@ -140,18 +179,18 @@ class CountLearner:
         self._times = np.zeros(pools.memory_count)
         self._limit = rule.log_odds_limit
 
-    def read(self, members: Numbers, time_s: float, relevant: Flags) -> tuple[Floats, Floats]:
+    def read(self, asked: Asked) -> tuple[Floats, Floats]:
         """Reads the count."""
-        worth = np.minimum(self._limit, np.log1p(self._times[members]))
+        worth = np.minimum(self._limit, np.log1p(self._times[asked.members]))
         return worth, worth
 
-    def observe(self, members: Numbers, bucket: int, relevance: Floats, time_s: float, propensity: float = 1.0) -> None:
+    def observe(self, observed: Observed) -> None:
         """Being found is no praise."""
 
-    def mark(self, member: int, bucket: int, value: float, time_s: float) -> None:
+    def mark(self, marked: Marked) -> None:
         """Counts praise."""
-        if value > 0.5:
-            self._times[member] += 1.0
+        if marked.value > 0.5:
+            self._times[marked.member] += 1.0
 
 
 class KnowingLearner:
@@ -161,15 +200,15 @@ class KnowingLearner:
         """Sets the log-odds of what is relevant; all else gets the opposite. Negative: it does harm."""
         self._limit = limit
 
-    def read(self, members: Numbers, time_s: float, relevant: Flags) -> tuple[Floats, Floats]:
+    def read(self, asked: Asked) -> tuple[Floats, Floats]:
         """Tells them apart."""
-        worth = np.where(relevant, self._limit, -self._limit)
+        worth = np.where(asked.relevant, self._limit, -self._limit)
         return worth, worth
 
-    def observe(self, members: Numbers, bucket: int, relevance: Floats, time_s: float, propensity: float = 1.0) -> None:
+    def observe(self, observed: Observed) -> None:
         """Nothing to learn."""
 
-    def mark(self, member: int, bucket: int, value: float, time_s: float) -> None:
+    def mark(self, marked: Marked) -> None:
         """Nothing to learn."""
 
 
@@ -204,7 +243,7 @@ def learner_of(arm: Arm, pools: Pools, rule: SalienceRule, *, start_s: float, en
 
 
 def scope_permutation(pools: Pools, *, seed: int) -> Numbers:
-    """Draws a permutation of the memories [M] that leaves none in its place where its domain has another one, and none leaves its domain."""
+    """Draws a permutation of the memories [M] inside their domains; none stays in its place where its domain has another one."""
     random = np.random.default_rng((seed, 7))
     permutation = np.arange(pools.memory_count)
     for domain in np.unique(pools.domain):

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from atlas.errors import InvalidInputError
+
 from .arms import Arm
 from .pools import Flags, Floats
 from .replay import FALLBACK, FRESH, SERIES, STALE
 from .revocation import Revocation, revoke
 from .runs import Run, Runs
 from .statistics import Difference, difference, gini, holm
+from .streams import Probe
 from .verdict import Findings, Verdict, judge
 
 RECOVERY_SHARE = 0.2
@@ -112,12 +115,11 @@ class Evaluation:
 def evaluation_of(runs: Runs) -> Evaluation:
     """Reads everything off the runs."""
     compare = _Comparison(runs)
-    before, after = _before, _after
     regimes = [
-        compare.row("repeats", "stream", before),
-        compare.row("drift", "stream", after),
+        compare.row("repeats", "stream", _before),
+        compare.row("drift", "stream", _after),
         compare.row("drift, recovery", "stream", _recovery),
-        compare.row("supersession", "supersession", after),
+        compare.row("supersession", "supersession", _after),
         compare.row("supersession, recovery", "supersession", _recovery),
         compare.row("no repeats", "no repeats", _all),
         compare.row("cold start", "cold start", _fresh_asked),
@@ -145,7 +147,7 @@ def evaluation_of(runs: Runs) -> Evaluation:
         arms=compare.arms(),
         measures=measures,
         changes=compare.changes(),
-        fallback=compare.row("reranker off", "stream", before, FALLBACK),
+        fallback=compare.row("reranker off", "stream", _before, FALLBACK),
         poisoning=compare.poisoning(),
         passive_events_per_search=sum(run.record.passive_count for run in ons) / searches,
         marks_per_search=sum(run.record.mark_count for run in ons) / searches,
@@ -171,7 +173,7 @@ class _Comparison:
         groups = self._runs.groups(regime)
         over_off = difference(values[Arm.ON], values[Arm.OFF], groups)
         if over_off is None:
-            raise ValueError(f"no search can be measured in the regime {title}")
+            raise InvalidInputError(f"no search of the stream can be measured in the regime {title}", field="stream")
         return RegimeRow(
             name=title,
             search_count=int((~np.isnan(np.array(values[Arm.OFF])).all(axis=0)).sum()),
@@ -195,15 +197,14 @@ class _Comparison:
             rows.append(("probes, never asked about", never))
         return [self._probe_row(name, weights, known) for name, weights in rows]
 
-    def _probe_row(self, name: str, weights: Floats, known: Sequence[object]) -> RegimeRow:
+    def _probe_row(self, name: str, weights: Floats, known: Sequence[Probe]) -> RegimeRow:
         arms = [arm for arm in Arm if self._runs.of("stream", arm)]
         values = {arm: [np.where(weights > 0.0, run.record.probes[-1], np.nan) for run in self._runs.of("stream", arm)] for arm in arms}
         number = self._runs.experiment.pools.numbers()
-        asked = [number[probe.query_id] for probe in self._runs.experiment.stream.probes if probe.query_id in number]
-        groups = np.array([min(self._runs.experiment.grades[query]) for query in asked], dtype=np.int64)
+        groups = np.array([min(self._runs.experiment.grades[number[probe.query_id]]) for probe in known], dtype=np.int64)
         over_off = difference(values[Arm.ON], values[Arm.OFF], groups, weights=weights)
         if over_off is None:
-            raise ValueError(f"no probe can be measured for {name}")
+            raise InvalidInputError(f"no probe can be measured for {name}", field="probes")
         return RegimeRow(
             name=name,
             search_count=int((weights > 0.0).sum()),
@@ -220,7 +221,7 @@ class _Comparison:
             over_off = difference(self.values("stream", arm, _before), off[_before], groups)
             drift = difference(self.values("stream", arm, _after), off[_after], groups)
             if over_off is None or drift is None:
-                raise ValueError("the stream has to have searches on both sides of its shift")
+                raise InvalidInputError("the stream has to have searches on both sides of its shift", field="stream")
             runs = self._runs.of("stream", arm)
             rows.append(
                 ArmRow(
@@ -241,7 +242,7 @@ class _Comparison:
             off, on = (self.values("stream", arm, _before, name) for arm in (Arm.OFF, Arm.ON))
             delta = difference(on, off, groups)
             if delta is None:
-                raise ValueError(f"no search has a value of {name}")
+                raise InvalidInputError(f"no search of the stream has a value of {name}", field="stream")
             found[name] = (_mean(off), _mean(on), delta)
         adjusted = holm({name: delta.p_value for name, (_, _, delta) in found.items()})
         return tuple(MeasureRow(name, off, on, delta, adjusted[name]) for name, (off, on, delta) in found.items())
@@ -265,7 +266,7 @@ class _Comparison:
         loss = difference(self.values("poisoning", Arm.ON, _before), clean, groups)
         bound = difference(worst, off, groups)
         if loss is None or bound is None:
-            raise ValueError("no search before the shift can be measured")
+            raise InvalidInputError("no search before the shift can be measured", field="stream")
         runs = self._runs.of("poisoning", Arm.ON)
         hostile, honest = sum(run.record.hostile_count for run in runs), sum(run.record.mark_count for run in runs)
         first = runs[0]
@@ -274,20 +275,20 @@ class _Comparison:
             loss=loss,
             worst=bound,
             hostile_share=hostile / max(1, hostile + honest),
-            revocation=revoke(
-                first.world.pools, first.record.log, settings.lever, settings.rule, time_s=first.world.occasions[-1].time_s
-            ),
+            revocation=revoke(first.world.pools, first.record.log, settings.lever, settings.rule, time_s=first.world.occasions[-1].time_s),
         )
 
     def curve(self) -> tuple[dict[str, tuple[float, ...]], float]:
-        """Means of 60 stretches of the stream, cumulated, so that the end is the whole."""
-        off = np.nanmean(np.array(self.values("stream", Arm.OFF, _all)), axis=0)
-        points = np.unique(np.linspace(1, len(off), 60).astype(int))
+        """Running means at 60 places of the stream, and where its shift is."""
+        arms = (Arm.ON, Arm.PLACEBO, Arm.RECENCY, Arm.COUNT, Arm.FROZEN)
+        off = np.array(self.values("stream", Arm.OFF, _all))
+        searched = np.flatnonzero(~np.isnan(off).all(axis=0))
+        points = np.unique(np.linspace(1, len(searched), 60).astype(int))
         found = {}
-        for arm in (Arm.ON, Arm.PLACEBO, Arm.RECENCY, Arm.COUNT, Arm.FROZEN):
-            delta = np.nan_to_num(np.nanmean(np.array(self.values("stream", arm, _all)), axis=0) - off)
-            found[arm.value] = tuple(float(value) for value in (np.cumsum(delta) / np.arange(1, len(delta) + 1))[points - 1])
-        return found, self._runs.experiment.stream.shift / len(off)
+        for arm in arms:
+            delta = (np.array(self.values("stream", arm, _all)) - off)[:, searched].mean(axis=0)
+            found[arm.value] = tuple((np.cumsum(delta) / np.arange(1, len(delta) + 1))[points - 1].tolist())
+        return found, float(np.searchsorted(searched, self._runs.experiment.stream.shift) / len(searched))
 
 
 def _all(run: Run) -> Flags:
@@ -309,12 +310,14 @@ def _recovery(run: Run) -> Flags:
 
 def _late(run: Run) -> Flags:
     count, shift = len(run.world.occasions), run.world.shift
-    return np.arange(count) >= count - RECOVERY_SHARE * (count - shift)
+    late: Flags = np.arange(count) >= count - RECOVERY_SHARE * (count - shift)
+    return late
 
 
 def _fresh_asked(run: Run) -> Flags:
     asked = [not run.world.fresh.isdisjoint(run.world.grades[occasion.query]) for occasion in run.world.occasions]
-    return _after(run) & np.array(asked)
+    found: Flags = _after(run) & np.array(asked, dtype=np.bool_)
+    return found
 
 
 def _mean(values: Sequence[Floats], weights: Floats | None = None) -> float:

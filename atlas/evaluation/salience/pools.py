@@ -125,3 +125,19 @@ def read_pools(path: Path) -> Pools | None:
     except (zipfile.BadZipFile, KeyError, ValueError):
         return None  # a file that is none of ours is fetched anew; nothing rests on it
     return replace(Pools(**values), logits_per_unit=float(values["logits_per_unit"]), models=str(values["models"]))
+
+
+def subset(pools: Pools, queries: Sequence[int]) -> Pools:
+    """Keeps some questions, by number; the memories stay as they are."""
+    rows = np.concatenate([np.arange(pools.split[query], pools.split[query + 1]) for query in queries])
+    sizes = [int(pools.split[query + 1] - pools.split[query]) for query in queries]
+    return replace(
+        pools,
+        query_ids=pools.query_ids[list(queries)],
+        bucket=pools.bucket[list(queries)],
+        split=np.concatenate(([0], np.cumsum(sizes))).astype(np.int64),
+        member=pools.member[rows],
+        pool_score=pools.pool_score[rows],
+        final_score=pools.final_score[rows],
+        relevance=pools.relevance[rows],
+    )

@@ -10,7 +10,7 @@ import numpy as np
 
 from atlas.salience import EventKind, SalienceRule
 
-from .arms import Arm, KnowingLearner, Learner
+from .arms import Arm, Asked, KnowingLearner, Learner, Marked, Observed
 from .placing import Lever, Members, chosen, ranked
 from .pools import Floats, Numbers
 from .users import Moods, User
@@ -141,7 +141,7 @@ class Replay:
     def _read(self, member: Numbers, grades: Mapping[int, int], time_s: float) -> tuple[Floats, Floats]:
         knows = isinstance(self._learner, KnowingLearner)
         relevant = [document in grades for document in self._world.pools.document[member].tolist()] if knows else []
-        return self._learner.read(member, time_s, np.array(relevant, dtype=np.bool_))
+        return self._learner.read(Asked(member, time_s, np.array(relevant, dtype=np.bool_)))
 
     def _order(self, rows: Numbers, members: Members, outside: Floats) -> Numbers:
         pools, influence = self._world.pools, self._lever.influence
@@ -181,9 +181,7 @@ class Replay:
             first = next((document for document in documents if document in grades or document in self._world.stale), None)
             series[STALE][index] = float(first is not None and first not in grades)
 
-    def _learn(
-        self, index: int, occasion: Occasion, rows: Numbers, members: Members, shown: Numbers, grades: Mapping[int, int]
-    ) -> None:
+    def _learn(self, index: int, occasion: Occasion, rows: Numbers, members: Members, shown: Numbers, grades: Mapping[int, int]) -> None:
         pools = self._world.pools
         clean, drawn = members.rows[: members.clean_count], members.rows[members.explored_from :]
         for found, propensity in ((clean, 1.0), (drawn, members.propensity)):
@@ -212,14 +210,14 @@ class Replay:
     def _observe(self, members: Numbers, occasion: Occasion, relevance: Floats, propensity: float) -> None:
         bucket = int(self._world.pools.bucket[occasion.query])
         self.record.passive_count += len(members)
-        self._learner.observe(members, bucket, relevance, occasion.time_s, propensity)
+        self._learner.observe(Observed(members, bucket, relevance, occasion.time_s, propensity))
         if self._keep_log:
             weight = self._settings.rule.weights.of(EventKind.RERANK, propensity=propensity)
             self.record.log.append(Said(False, members, bucket, relevance, weight, occasion.time_s))
 
     def _mark(self, member: int, occasion: Occasion, value: float, *, hostile: bool) -> None:
         bucket = int(self._world.pools.bucket[occasion.query])
-        self._learner.mark(member, bucket, value, occasion.time_s)
+        self._learner.mark(Marked(member, bucket, value, occasion.time_s))
         if self._keep_log:
             weight = self._settings.rule.weights.of(EventKind.EXPLICIT)
             self.record.log.append(Said(True, np.array([member]), bucket, np.array([value]), weight, occasion.time_s, hostile))

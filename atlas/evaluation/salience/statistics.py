@@ -56,7 +56,7 @@ def difference(
     mean = np.nanmean(deltas, axis=0)
     weight = np.ones(len(mean)) if weights is None else weights[usable]
     _, place = np.unique(groups[usable], return_inverse=True)
-    sums, sizes = np.bincount(place, mean * weight), np.bincount(place, weight)
+    sums, sizes = (np.bincount(place, values).astype(np.float64) for values in (mean * weight, weight))
     random = np.random.default_rng(seed)
     low, high = _bounds(sums, sizes, random)
     return Difference(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 
@@ -92,7 +93,7 @@ def read_stream(folder: Path) -> Stream:
     events = tuple(_rows(path, StreamEvent))
     if not events:
         raise InvalidInputError(f"{path} holds no event", field="stream")
-    for number, (event, following) in enumerate(zip(events, events[1:], strict=False), start=2):
+    for number, (event, following) in enumerate(pairwise(events), start=2):
         if following.time_s < event.time_s:
             raise InvalidInputError(f"{path}:{number}: earlier than the line before", line=number)
     for number, event in enumerate(events, start=1):

@@ -19,7 +19,7 @@ class Outcome(Enum):
 
     HELPS = "helps"
     NO_EFFECT = "no effect"
-    HARMS = "harms"
+    """No effect that helps; harm is one of the reasons."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,10 @@ def judge(findings: Findings) -> Verdict:
     """Applies the rule: better than OFF and than PLACEBO, harmless without repeats, no slower than OFF after the world changed."""
     gain = findings.gain
     conditions = (
-        Condition(f"ON - OFF {shown(gain)}, lower bound above 0 and Holm p {findings.gain_p_value:.4f} below {SIGNIFICANCE}",
-                  gain.low > 0.0 and findings.gain_p_value < SIGNIFICANCE),
+        Condition(
+            f"ON - OFF {shown(gain)}, lower bound above 0 and Holm p {findings.gain_p_value:.4f} below {SIGNIFICANCE}",
+            gain.low > 0.0 and findings.gain_p_value < SIGNIFICANCE,
+        ),
         Condition(f"ON - OFF upper bound {gain.high:+.4f}, at least {WORTH_IT:+.4f}", gain.high >= WORTH_IT),
         Condition(f"ON - PLACEBO {shown(findings.over_placebo)}, lower bound above 0", findings.over_placebo.low > 0.0),
         _harmless("no repeats", findings.no_repeats),
@@ -73,8 +75,8 @@ def judge(findings: Findings) -> Verdict:
     if all(condition.met for condition in conditions):
         return Verdict(Outcome.HELPS, conditions, f"verdict: helps: {conditions[0].text}; {conditions[2].text}")
     failed = "; ".join(condition.text for condition in conditions if not condition.met)
-    outcome = Outcome.HARMS if gain.high < -MARGIN else Outcome.NO_EFFECT
-    return Verdict(outcome, conditions, f"verdict: {outcome.value}: ship influence 0; not met: {failed}")
+    harm = ", it harms" if gain.high < 0.0 else ""
+    return Verdict(Outcome.NO_EFFECT, conditions, f"verdict: no effect{harm}: ship influence 0; not met: {failed}")
 
 
 def shown(difference: Difference) -> str:

@@ -1,7 +1,7 @@
 """The salience rule for many memories at once.
 
-The same numbers as `atlas.salience`, in arrays: a replay reads a hundred memories a million times. Floating point instead of whole numbers; a
-test holds the two together, and the live check holds both to the running system.
+The same numbers as `atlas.salience`, in arrays: a replay reads a hundred memories a million times. Floating point instead of whole
+numbers; a test holds the two together, and the live check holds both to the running system.
 """
 
 from __future__ import annotations
