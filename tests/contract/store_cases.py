@@ -24,6 +24,8 @@ from services.memory.store import (
 from services.memory.stores import StoreSettings, open_store
 
 DIMENSION = 8
+STORES = ("edge", "qdrant")
+"""Every implementation, by its setting."""
 SERVER_VARIABLE = "ATLAS_TEST_QDRANT"
 
 

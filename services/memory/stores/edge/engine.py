@@ -58,6 +58,10 @@ class Engine:
                 return self._ensure(call)
             case protocol.Apply(operations):
                 return self._apply(operations)
+            case protocol.Project(projections):
+                for projection in projections:
+                    self._shard(projection.index).project(projection)
+                return None
             case protocol.Search(requests):
                 return [self._shard(each.index).search(each) for each in requests]
             case protocol.Retrieve(index, generation, memory_ids, with_vectors):

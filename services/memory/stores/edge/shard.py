@@ -21,8 +21,10 @@ from ...operations import (
     IndexSpec,
     Operation,
     ReplacePayloads,
+    SalienceProjection,
     UpsertPoints,
     point_id,
+    projected_payload,
     stored_payload,
 )
 from ...store import BranchResult, Page, SearchRequest, StoredPoint, StoreFilter
@@ -36,7 +38,7 @@ from ..schema import (
     TENANT_KEY,
     TEXT_KEYS,
 )
-from .filters import having, within
+from .filters import having, older_than, within
 from .labels import Labels
 from .protocol import DenseDatatype
 
@@ -102,6 +104,12 @@ class Shard:
             case DeleteGeneration(_, generation):
                 return self._delete_some_of(generation)
         return True
+
+    def project(self, projection: SalienceProjection) -> None:
+        """Writes saliences beside the points that hold older ones."""
+        for memory_id, value in projection.values.items():
+            point = point_id(projection.generation, memory_id)
+            self._shard.update(edge.UpdateOperation.set_payload_by_filter(older_than(value.sequence, point), projected_payload(value)))
 
     def search(self, request: SearchRequest) -> BranchResult:
         """Runs both branches and asks each for what only the other one found."""

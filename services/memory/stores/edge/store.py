@@ -11,7 +11,7 @@ import msgspec
 
 from atlas.errors import NotFoundError
 
-from ...operations import cut, from_wire, item_count
+from ...operations import cut, cut_projections, from_wire, item_count
 from ...store import (
     READ_TIMEOUT_S,
     BranchResult,
@@ -20,6 +20,7 @@ from ...store import (
     Operation,
     Page,
     Replay,
+    SalienceProjection,
     SearchRequest,
     StoredPoint,
     StoreFilter,
@@ -27,7 +28,7 @@ from ...store import (
     check_filter,
 )
 from ..settings import StoreSettings
-from ..validation import check_cursor, check_dense, check_facet, check_operations
+from ..validation import check_cursor, check_dense, check_facet, check_operations, check_projections
 from . import protocol
 from .lanes import Lane
 from .process import EngineProcess
@@ -38,6 +39,8 @@ Ask = Callable[[protocol.Call], Awaitable[msgspec.Raw]]
 
 ITEMS_A_MESSAGE = 32
 """Most points that one message writes: a search that comes meanwhile waits a few milliseconds."""
+PROJECTIONS_A_MESSAGE = 256
+"""Most points whose salience one message writes."""
 DATA_FOLDER = "engine"
 """Folder of the indexes inside the data folder."""
 
@@ -98,6 +101,12 @@ class EdgeStore:
         """Applies operations in order, a few dozen points a message."""
         self.check(operations)
         await _apply(self._write, operations)
+
+    async def project(self, projections: Sequence[SalienceProjection]) -> None:
+        """Writes saliences beside points, `PROJECTIONS_A_MESSAGE` of them a message."""
+        check_projections(projections, self._specs)
+        for group in cut_projections(projections, limit=PROJECTIONS_A_MESSAGE):
+            _NONE.decode(await self._write(protocol.Project(tuple(group))))
 
     async def search(self, requests: Sequence[SearchRequest], *, timeout_s: float = READ_TIMEOUT_S) -> list[BranchResult]:
         """Runs searches with one message and one answer."""
