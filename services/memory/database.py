@@ -14,9 +14,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-from atlas.errors import DiskFullError, StartupError
+from atlas.errors import DependencyDownError, DiskFullError, StartupError
 
-from . import ledger, schema
+from . import schema
 from .durability import Durability
 
 T = TypeVar("T")
@@ -27,6 +27,8 @@ MAX_GROUP = 256
 """Most works of one transaction."""
 _CHECKPOINT_PAGES = 16_384
 """Size of the write-ahead log (64 MiB) at which a commit checkpoints it, if `checkpoint` did not before."""
+_SCRUB_BYTES = 16 * 1024 * 1024
+"""Zeros that are written at a time."""
 _STOP: list[_Job] = []
 
 
@@ -75,6 +77,19 @@ class Database:
     async def read(self, work: Work[T]) -> T:
         """Runs `work` on a snapshot of what is committed."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
+
+    async def scan(self, work: Work[T]) -> T:
+        """Runs a long read on a snapshot and a connection of its own, so that other reads do not wait for it."""
+        return await asyncio.to_thread(_scan, self._path, work)
+
+    async def scrub(self) -> None:
+        """Overwrites what deleted rows left in the file and empties the write-ahead log.
+
+        Raises:
+            DependencyDownError: Readers held the log for so long that it could not be emptied; trying again is harmless.
+        """
+        await self.write(_overwrite_free_pages, durability=Durability.POWER_LOSS)
+        await asyncio.to_thread(_empty_log, self._path)
 
     async def checkpoint(self) -> None:
         """Moves the write-ahead log into the file without holding up readers or writers."""
@@ -195,6 +210,8 @@ def _connection(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA busy_timeout = 10000")
         connection.execute("PRAGMA cache_size = -32768")
         connection.execute("PRAGMA temp_store = MEMORY")
+        # Zeroes what is deleted inside a page that is written anyway; whole free pages are left to `scrub`.
+        connection.execute("PRAGMA secure_delete = FAST")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         connection.execute("PRAGMA user_version").fetchone()
     except sqlite3.DatabaseError:
@@ -217,8 +234,9 @@ def _prepared(path: Path) -> sqlite3.Connection:
         )
     connection.execute("PRAGMA journal_mode = WAL")
     if version == 0:
-        connection.executescript(f"BEGIN; {schema.TABLES} PRAGMA user_version = {schema.VERSION}; COMMIT;")
-    connection.executescript(ledger.SCHEMA)
+        schema.create(connection)
+    elif version < schema.VERSION:
+        schema.migrate(connection, version)
     return connection
 
 
@@ -228,6 +246,36 @@ def _checkpoint(path: Path) -> None:
         connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
     finally:
         connection.close()
+
+
+def _scan(path: Path, work: Work[T]) -> T:
+    connection = _connection(path)
+    try:
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute("BEGIN")
+        return work(connection)
+    finally:
+        connection.close()
+
+
+def _overwrite_free_pages(connection: sqlite3.Connection) -> None:
+    (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
+    connection.execute("CREATE TABLE scrub (zeros BLOB)")
+    # A new row takes free pages before the file grows; each page of a long row holds all but four bytes of it.
+    while (free := connection.execute("PRAGMA freelist_count").fetchone()[0]) > 0:
+        size_bytes = min(_SCRUB_BYTES, free * (page_bytes - 4))
+        connection.execute("INSERT INTO scrub VALUES (zeroblob(?))", (size_bytes,))
+    connection.execute("DROP TABLE scrub")
+
+
+def _empty_log(path: Path) -> None:
+    connection = _connection(path)
+    try:
+        busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    finally:
+        connection.close()
+    if busy:
+        raise DependencyDownError("readers hold the database's log; it could not be emptied", reason="LOG_IN_USE", retry_after_ms=1_000)
 
 
 def _named(error: BaseException) -> BaseException:

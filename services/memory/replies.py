@@ -11,7 +11,7 @@ from atlas.type.v1 import type_pb2
 
 from .candidates import Candidate, Searched
 from .encoding import to_memory
-from .ledger import KnownSalience
+from .ledger.records import KnownSalience
 from .reading import StoredMemory
 from .spaces import Spaces
 from .upserts import Upserted
@@ -69,6 +69,7 @@ def timing_message(*, queue_s: float, total_s: float) -> type_pb2.ServerTiming:
 
 def _candidate(rank: int, candidate: Candidate, spaces: Spaces, known: Known) -> pb.Candidate:
     member = candidate.member
+    reading = known[member.hit.memory_id].reading if member.hit.memory_id in known else None
     return pb.Candidate(
         memory=to_memory(
             member.hit.memory_id,
@@ -83,6 +84,8 @@ def _candidate(rank: int, candidate: Candidate, spaces: Spaces, known: Known) ->
         pool=type_pb2.POOL_CLEAN,
         pool_rank=rank,
         propensity=1.0,
+        salience_log_odds=reading.log_odds if reading is not None else None,
+        outside_log_odds=reading.outside_log_odds if reading is not None else None,
     )
 
 

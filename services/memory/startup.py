@@ -6,12 +6,16 @@ import asyncio
 import logging
 import sqlite3
 
+from atlas.clock import Clock
 from atlas.errors import DependencyDownError, SchemaMismatchError, StartupError
 
 from . import catalog
 from .analyzer import Analyzer
 from .catalog import Collection
 from .database import Database
+from .durability import Durability
+from .ledger.policy import LedgerPolicy
+from .ledger.startup import fit_rule
 from .store import Store
 from .writer import Writer
 
@@ -33,6 +37,14 @@ async def check_fingerprints(database: Database, analyzer: Analyzer) -> None:
                 f"collection {collection.name!r} of tenant {collection.tenant!r} was written by the analyzer {stored!r}, this process has "
                 f"{analyzer.fingerprint!r}: restore the BM25 and average-length settings, or choose another data folder"
             )
+
+
+async def fit_ledger(database: Database, clock: Clock, policy: LedgerPolicy) -> None:
+    """Makes the sums of the ledger fit the half-lives that this process was started with, and those of an older file anew."""
+    now_s = clock.now().timestamp()
+    changed = await database.write(lambda connection: fit_rule(connection, policy, now_s=now_s), durability=Durability.POWER_LOSS)
+    if changed:
+        logger.info("salience folded anew", extra={"changed_count": changed})
 
 
 async def recover(writer: Writer, database: Database, store: Store) -> None:
