@@ -13,7 +13,7 @@ from .catalog import Collection
 from .database import Database
 from .drafts import DenseVector
 from .filters import domains_asked
-from .ledger import KnownSalience
+from .ledger.records import KnownSalience
 from .query import Found, PoolMember, assemble_pool
 from .scopes import Scope
 from .store import SearchRequest, Store, StoredPoint, StoreFilter

@@ -34,7 +34,7 @@ from .replies import memory_message, query_answer, timing_message, upsert_answer
 from .requests import checked_collection, checked_query, checked_selection, deletion_key, filter_of, page_binding, upsert_key
 from .scopes import Scope, checked_scope
 from .store import Store
-from .upserts import Upsert
+from .upserts import Rewritten, Upsert
 from .validation import checked_deletions, checked_drafts
 from .writer import Acknowledged, Transaction, Writer, Written
 
@@ -55,6 +55,7 @@ class MemoryService(rpc.MemoryServiceServicer):
         space: FreeSpace,
         clock: Clock,
         forget: Forget,
+        rewritten: Rewritten,
         salience_of: SalienceOf,
         preparing: ThreadPoolExecutor,
         admission: Admission,
@@ -69,6 +70,7 @@ class MemoryService(rpc.MemoryServiceServicer):
         self._space = space
         self._clock = clock
         self._forget = forget
+        self._rewritten = rewritten
         self._salience_of = salience_of
         self._preparing = preparing
         self._admission = admission
@@ -178,7 +180,9 @@ class MemoryService(rpc.MemoryServiceServicer):
         loop = asyncio.get_running_loop()
         drafts, deletions, key = await loop.run_in_executor(self._preparing, _prepared, request, scope, self._analyzer)
         await self._holds.passed(scope.tenant, {draft.content.collection for draft in drafts})
-        upsert = Upsert(scope, drafts, deletions, int(self._clock.now().timestamp() * 1e6), self._store.check, self._forget)
+        upsert = Upsert(
+            scope, drafts, deletions, int(self._clock.now().timestamp() * 1e6), self._store.check, self._forget, self._rewritten
+        )
         return await self._write(_upserting(upsert), key, durability, item_count=len(drafts) + len(deletions))
 
     async def _deletion(self, request: pb.DeleteMemoriesRequest, kind: str, scope: Scope) -> Deletion:
