@@ -42,6 +42,7 @@ from .generations.holds import WriteHolds
 from .generations.migration_calls import MigrationCalls
 from .generations.operation_service import OperationService
 from .locks import hold
+from .query import Places
 from .reading import MemoryReader
 from .salience import SalienceRule
 from .salience_service import SalienceService
@@ -136,6 +137,7 @@ def build_services(
         salience_of=salience.salience_of,
         preparing=preparing,
         admission=Admission(),
+        places=Places(settings.extended_count, settings.explore_count),
         holds=holds,
     )
     migrations = MigrationCalls(

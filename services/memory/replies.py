@@ -69,7 +69,11 @@ def _add_candidate(reply: pb.QueryMemoriesResponse, rank: int, candidate: Candid
     hit = member.hit
     # Filled where it lies: a message that is made apart is copied in, and this is the largest reply of a search.
     message = reply.candidates.add(
-        lexical_strength=member.lexical_strength, pool_score=member.pool_score, pool=type_pb2.POOL_CLEAN, pool_rank=rank, propensity=1.0
+        lexical_strength=member.lexical_strength,
+        pool_score=member.pool_score,
+        pool=f"POOL_{member.pool.name}",
+        pool_rank=rank,
+        propensity=member.propensity,
     )
     fill_memory(
         message.memory,
