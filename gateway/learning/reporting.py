@@ -50,7 +50,7 @@ class UsageReporter:
             return UsageReport([], [])
         found, missing = await self._memory.found(scope, wanted, deadline=deadline)
         _check_pool(wanted, pool, found)
-        hits = [Hit(memory_id, found[memory_id].indexed, found[memory_id].language) for memory_id in wanted if memory_id in found]
+        hits = [Hit.of(memory_id, found[memory_id].indexed, found[memory_id].language) for memory_id in wanted if memory_id in found]
         usage = measured(asked.answer, asked.query, hits)
         pieces = [Piece(item.memory_id, EventKind.USED, _VALUES[item.verdict]) for item in usage if item.verdict in _VALUES]
         if asked.dry_run or not pieces:

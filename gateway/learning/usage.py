@@ -34,16 +34,16 @@ class UsageRule:
     """Thresholds of the verdicts."""
 
     used_overlap: float
-    """Least share of a sentence that rests on a used hit."""
-    used_weight: float
-    """Least weight of the words that a sentence and a used hit share: one word that two hits have proves nothing."""
+    """Least share of a telling sentence that rests on a used hit."""
     unused_overlap: float
-    """Most share of any sentence that rests on an unused hit."""
+    """Most share of every telling sentence that rests on an unused hit."""
     told_weight: float
-    """Least weight of the words that the answer shares with any hit: below it the answer tells nothing about where it comes from."""
+    """Least weight of the words that a telling sentence has in common with the hits together: a common word or two prove nothing."""
+    told_share: float
+    """Least share of a telling sentence that is in any hit: the rest is from elsewhere, or a way of speaking."""
 
 
-USAGE_RULE = UsageRule(used_overlap=0.75, used_weight=1.3, unused_overlap=0.25, told_weight=1.3)
+USAGE_RULE = UsageRule(used_overlap=0.75, unused_overlap=0.25, told_weight=1.3, told_share=0.3)
 """Chosen by `python -m bench.fit.usage`, which also says what they reach."""
 
 
@@ -56,7 +56,12 @@ class Hit:
     text: str
     """Its indexed text."""
     language: str
-    """ISO 639-1 code; empty if unknown."""
+    """ISO 639-1 code that its words are stemmed by."""
+
+    @classmethod
+    def of(cls, memory_id: str, text: str, language: str) -> Hit:
+        """Returns a hit; a `language` that is empty or has no stemmer is detected."""
+        return cls(memory_id, text, known(language) or detect(text, words(text)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +77,15 @@ class HitUsage:
 
 
 @dataclass(frozen=True, slots=True)
-class _Support:
-    overlap: float
-    """Share of the sentence's words that the hit has, by weight, [0, 1]."""
+class SentenceSupport:
+    """What one sentence of an answer rests on."""
+
     weight: float
-    """Weight of those words."""
+    """Weight of its words that any hit has."""
+    share: float
+    """Share of its words that any hit has, by weight, [0, 1]."""
+    overlaps: tuple[float, ...]
+    """Of the words that any hit has, the share that each hit has, by weight, [0, 1], in the order of the hits."""
 
 
 def measured(answer: str, query: str, hits: Sequence[Hit], *, rule: UsageRule = USAGE_RULE) -> list[HitUsage]:
@@ -88,44 +97,69 @@ def measured(answer: str, query: str, hits: Sequence[Hit], *, rule: UsageRule = 
         hits: What the answerer was given.
         rule: Thresholds of the verdicts.
     """
-    spoken = [known(hit.language) or detect(hit.text, words(hit.text)) for hit in hits]
-    answered = detect(answer, words(answer))
-    sentences = [sentence for sentence in _SENTENCE_END.split(answer) if sentence.strip()]
-    held = [_terms(hit.text, language) - _terms(query, language) for hit, language in zip(hits, spoken, strict=True)]
+    language = detect(answer, words(answer))
+    supports = supported(answer, query, hits)
+    telling = [one for one in supports if one.weight >= rule.told_weight and one.share >= rule.told_share]
+    usage = []
+    for place, hit in enumerate(hits):
+        overlap = max((one.overlaps[place] for one in telling or supports), default=0.0)
+        # A translation has no words in common with its original.
+        comparable = language == hit.language
+        usage.append(HitUsage(hit.memory_id, overlap, _verdict(overlap, rule, comparable=comparable) if telling else Verdict.AMBIGUOUS))
+    return usage
+
+
+def supported(answer: str, query: str, hits: Sequence[Hit]) -> list[SentenceSupport]:
+    """Says for each sentence of an answer what it rests on."""
+    asked = {language: _terms(query, language) for language in {hit.language for hit in hits}}
+    held = [_terms(hit.text, hit.language) - asked[hit.language] for hit in hits]
     weights = _weights(held)
-    said = {language: [_terms(sentence, language) for sentence in sentences] for language in set(spoken)}
-    supports = [_best([_support(terms, own, weights) for terms in said[language]]) for own, language in zip(held, spoken, strict=True)]
-    told = max((support.weight for support in supports), default=0.0) >= rule.told_weight
-    return [
-        HitUsage(hit.memory_id, support.overlap, _verdict(support, rule, told=told, comparable=language == answered))
-        for hit, support, language in zip(hits, supports, spoken, strict=True)
-    ]
+    return [_support(sentence, hits, held, weights, asked) for sentence in sentences_of(answer)]
 
 
-def _verdict(support: _Support, rule: UsageRule, *, told: bool, comparable: bool) -> Verdict:
-    if support.overlap >= rule.used_overlap and support.weight >= rule.used_weight:
+def sentences_of(text: str) -> list[str]:
+    """Cuts a text into its sentences."""
+    return [sentence for sentence in _SENTENCE_END.split(text) if sentence.strip()]
+
+
+def _support(
+    sentence: str,
+    hits: Sequence[Hit],
+    held: Sequence[frozenset[str]],
+    weights: Mapping[str, float],
+    asked: Mapping[str, frozenset[str]],
+) -> SentenceSupport:
+    said = {language: _terms(sentence, language) - terms for language, terms in asked.items()}
+    shared = [own & said[hit.language] for hit, own in zip(hits, held, strict=True)]
+    grounded = frozenset[str]().union(*shared)
+    weight = _sum(grounded, weights)
+    # A word that no hit has weighs as much as one that a single hit has.
+    elsewhere = min((len(terms - grounded) for terms in said.values()), default=0) * _weight(1, len(hits))
+    return SentenceSupport(
+        weight=weight,
+        share=weight / (weight + elsewhere) if weight > 0.0 else 0.0,
+        overlaps=tuple(_sum(terms, weights) / weight if weight > 0.0 else 0.0 for terms in shared),
+    )
+
+
+def _verdict(overlap: float, rule: UsageRule, *, comparable: bool) -> Verdict:
+    if overlap >= rule.used_overlap:
         return Verdict.USED
-    # A translation has no words in common with its original.
-    if told and comparable and support.overlap <= rule.unused_overlap:
-        return Verdict.UNUSED
-    return Verdict.AMBIGUOUS
-
-
-def _support(sentence: frozenset[str], hit: frozenset[str], weights: Mapping[str, float]) -> _Support:
-    # Words that no hit has say nothing about which one was used.
-    total = math.fsum(weights.get(term, 0.0) for term in sentence)
-    shared = math.fsum(weights[term] for term in sentence & hit)
-    return _Support(shared / total if total > 0.0 else 0.0, shared)
-
-
-def _best(supports: Sequence[_Support]) -> _Support:
-    return max(supports, key=lambda support: (support.overlap, support.weight), default=_Support(0.0, 0.0))
+    return Verdict.UNUSED if comparable and overlap <= rule.unused_overlap else Verdict.AMBIGUOUS
 
 
 def _weights(held: Sequence[frozenset[str]]) -> dict[str, float]:
     """Weighs each word by how few of the hits have it."""
     counts = Counter(term for terms in held for term in terms)
-    return {term: math.log1p((len(held) - count + 0.5) / (count + 0.5)) for term, count in counts.items()}
+    return {term: _weight(count, len(held)) for term, count in counts.items()}
+
+
+def _weight(count: int, hit_count: int) -> float:
+    return math.log1p((hit_count - count + 0.5) / (count + 0.5))
+
+
+def _sum(terms: frozenset[str], weights: Mapping[str, float]) -> float:
+    return math.fsum(weights[term] for term in terms)
 
 
 def _terms(text: str, language: str) -> frozenset[str]:

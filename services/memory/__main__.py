@@ -43,6 +43,7 @@ from .ledger.forgetting import forget, rewritten
 from .ledger_metrics import LedgerMetrics
 from .locks import hold
 from .projection import SalienceProjector
+from .query import Places
 from .reading import MemoryReader
 from .salience_service import SalienceService
 from .service import MemoryService
@@ -171,6 +172,7 @@ def build_services(
         salience_of=salience.salience_of,
         preparing=preparing,
         admission=Admission(),
+        places=Places(settings.extended_count, settings.explore_count),
         holds=holds,
     )
     migrations = MigrationCalls(

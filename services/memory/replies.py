@@ -72,9 +72,9 @@ def _add_candidate(reply: pb.QueryMemoriesResponse, rank: int, candidate: Candid
     message = reply.candidates.add(
         lexical_strength=member.lexical_strength,
         pool_score=member.pool_score,
-        pool=type_pb2.POOL_CLEAN,
+        pool=f"POOL_{member.pool.name}",
         pool_rank=rank,
-        propensity=1.0,
+        propensity=member.propensity,
         salience_log_odds=reading.log_odds if reading is not None else None,
         outside_log_odds=reading.outside_log_odds if reading is not None else None,
     )

@@ -28,6 +28,7 @@ from .free_space import FreeSpace
 from .generations.holds import WriteHolds
 from .limits import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, checked_id, checked_ids, checked_size
 from .page_tokens import checked_token, next_token
+from .query import Places
 from .reading import MemoryReader, checked_place
 from .replay import RequestKey, once
 from .replies import memory_message, query_answer, timing_message, upsert_answer
@@ -59,6 +60,7 @@ class MemoryService(rpc.MemoryServiceServicer):
         salience_of: SalienceOf,
         preparing: ThreadPoolExecutor,
         admission: Admission,
+        places: Places,
         holds: WriteHolds,
     ) -> None:
         """Serves with what `__main__` built; `preparing` checks and analyzes batches beside the event loop."""
@@ -74,6 +76,7 @@ class MemoryService(rpc.MemoryServiceServicer):
         self._salience_of = salience_of
         self._preparing = preparing
         self._admission = admission
+        self._places = places
         self._holds = holds
 
     async def UpsertMemories(
@@ -169,7 +172,7 @@ class MemoryService(rpc.MemoryServiceServicer):
         """Finds the candidates of a query; changes nothing."""
         begin_s = time.monotonic()
         scope = checked_scope(request.scope)
-        query = checked_query(request, scope)
+        query = checked_query(request, scope, self._places)
         salience_of = None if request.salience_mode == type_pb2.SALIENCE_MODE_OFF else self._salience_of
         answer = await self._finder.find(query, timeout_s=deadlines.current().remaining_s, salience_of=salience_of)
         reply = query_answer(answer.candidates, answer.searched, answer.known)
