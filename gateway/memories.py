@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
+
+import msgspec
 
 from atlas.passages import indexed_text
 from atlas.ranking import Kind
@@ -76,8 +78,7 @@ class Caller:
     """Who stands behind it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(msgspec.Struct, frozen=True):
     """One branch's measurement of a candidate."""
 
     kind: EvidenceKind
@@ -90,8 +91,7 @@ class Evidence:
     """Position in that branch's own list, from 1; None if the branch did not list it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """Where a chunk lies in its document."""
 
     document_id: str
@@ -104,9 +104,8 @@ class Place:
     """UTF-8 byte offset behind its last byte."""
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """The stored unit."""
+class Memory(msgspec.Struct, frozen=True):
+    """The stored unit. A struct, not a dataclass: a search makes one for every candidate."""
 
     memory_id: str
     """UUID, unique in the tenant."""
@@ -130,7 +129,7 @@ class Memory:
     """What it is."""
     event_time: datetime | None = None
     """When it happened, UTC; None if unknown."""
-    metadata: Mapping[str, JsonValue] = field(default_factory=dict)
+    metadata: Mapping[str, JsonValue] = msgspec.field(default_factory=dict)
     """The caller's own fields."""
     create_time: datetime | None = None
     """When it was first stored; set by memory."""

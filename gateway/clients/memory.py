@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import grpc.aio
+import msgspec
 
 from atlas import tensors
 from atlas.channel import call
@@ -25,8 +26,10 @@ MAX_IDS = 1_000
 """Most ids, writes or memories of one call."""
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+_POOLS: Mapping[int, Pool] = {0: Pool.CLEAN, **{int(pool): pool for pool in Pool}}
+
+
+class Candidate(msgspec.Struct, frozen=True):
     """A memory that may answer the query."""
 
     memory: Memory
@@ -286,7 +289,7 @@ def _candidate(message: pb.Candidate) -> Candidate:
         evidence=tuple(evidence_value(item) for item in message.evidence),
         lexical_strength=message.lexical_strength if message.HasField("lexical_strength") else None,
         pool_score=message.pool_score,
-        pool=Pool(message.pool or Pool.CLEAN),
+        pool=_POOLS.get(message.pool) or Pool(message.pool),
         pool_rank=message.pool_rank,
         propensity=message.propensity or 1.0,
         tokens=message.tokens if message.HasField("tokens") else None,
