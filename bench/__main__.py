@@ -1,4 +1,4 @@
-"""Runs a measurement: `python -m bench [search|writes|embedder]`, or all of them."""
+"""Runs a measurement: `python -m bench [search|memory|writes|embedder]`, or all of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from . import embedder, search, writes
+from . import embedder, memory, search, writes
 
 app = typer.Typer(help=__doc__, add_completion=False, pretty_exceptions_enable=False, no_args_is_help=False)
 Memories = Annotated[int, typer.Option("--memories", min=100, max=30_000, help="Memories stored.")]
@@ -18,6 +18,7 @@ def everything(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
         embedder.main()
         search.main(10_000, 200)
+        memory.main(10_000, 300)
         writes.main(10_000, 150)
 
 
@@ -25,6 +26,14 @@ def everything(context: typer.Context) -> None:
 def measure_search(memories: Memories = 10_000, queries: Annotated[int, typer.Option(min=10, max=5_000)] = 200) -> None:
     """Measures a two-stage search by stage, idle and while an ingest runs."""
     search.main(memories, queries)
+
+
+@app.command("memory")
+def measure_memory(
+    memories: Memories = 10_000, calls: Annotated[int, typer.Option(min=10, max=5_000, help="Calls of each kind.")] = 300
+) -> None:
+    """Measures searches and write-backs at the memory service alone, beside a bare fsync."""
+    memory.main(memories, calls)
 
 
 @app.command("writes")

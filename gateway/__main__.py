@@ -11,16 +11,19 @@ import grpc.aio
 from atlas.channel import open_channel
 from atlas.deadlines import Deadline
 from atlas.embedder.v1 import embedder_pb2
-from atlas.gateway.v1 import gateway_pb2, gateway_pb2_grpc
+from atlas.gateway.v1 import gateway_pb2, gateway_pb2_grpc, ledger_pb2, ledger_pb2_grpc
+from atlas.influence import Influence
 from atlas.logs import configure_logs
 from atlas.memory.v1 import collection_pb2, memory_pb2, salience_pb2
 from atlas.metrics import new_registry
 from atlas.reranker.v1 import reranker_pb2
 from atlas.server import Registration, RunningServer, run, serving
 
-from .clients import CollectionClient, EmbedderClient, MemoryClient, RerankerClient, SalienceClient
+from .clients import CollectionClient, EmbedderClient, LedgerClient, MemoryClient, RerankerClient, SalienceClient
 from .cutting import Cutter
 from .ingest import GroupLimits, Ingester
+from .learning import Eraser, UsageReporter
+from .ledger_service import LedgerService
 from .memories import Scope
 from .models import Models
 from .remember import Rememberer
@@ -59,8 +62,10 @@ async def running(settings: GatewaySettings) -> AsyncIterator[RunningServer]:
         registry = new_registry()
         parts = await open_parts(settings, stack)
         service = GatewayService(parts, settings, metrics=SearchMetrics(registry), monotonic=time.monotonic)
+        ledger = LedgerService(parts.ledger, parts.eraser, tenant=settings.tenant)
         services = [
-            Registration.of(gateway_pb2.DESCRIPTOR, "GatewayService", gateway_pb2_grpc.add_GatewayServiceServicer_to_server, service)
+            Registration.of(gateway_pb2.DESCRIPTOR, "GatewayService", gateway_pb2_grpc.add_GatewayServiceServicer_to_server, service),
+            Registration.of(ledger_pb2.DESCRIPTOR, "LedgerService", ledger_pb2_grpc.add_LedgerServiceServicer_to_server, ledger),
         ]
 
         async def readiness() -> None:
@@ -69,6 +74,7 @@ async def running(settings: GatewaySettings) -> AsyncIterator[RunningServer]:
 
         async with serving(settings, services, readiness=readiness, registry=registry) as server:
             yield server
+        await parts.searcher.settle()
 
 
 async def open_parts(settings: GatewaySettings, stack: AsyncExitStack) -> Parts:
@@ -82,6 +88,7 @@ async def open_parts(settings: GatewaySettings, stack: AsyncExitStack) -> Parts:
     reranker = RerankerClient(await channel(settings.reranker_address, _RERANKER))
     memory_channel = await channel(settings.memory_address, _MEMORY)
     memory, collections = MemoryClient(memory_channel), CollectionClient(memory_channel)
+    salience, ledger = SalienceClient(memory_channel), LedgerClient(memory_channel)
     models = Models(embedder, reranker)
     cutter = Cutter(embedder)
     writer = Writer(embedder, collections, batch_piece_count=settings.batch_piece_count)
@@ -90,29 +97,27 @@ async def open_parts(settings: GatewaySettings, stack: AsyncExitStack) -> Parts:
             embedder=embedder,
             memory=memory,
             reranker=reranker,
-            salience=SalienceClient(memory_channel),
+            salience=salience,
             models=models,
             budget=SearchBudget(
                 embed_share=settings.embed_share,
                 answer_reserve_s=settings.answer_reserve_ms / 1_000,
                 record_cap_s=settings.record_cap_ms / 1_000,
             ),
+            influence=Influence(
+                final=settings.salience_influence,
+                fallback=settings.salience_fallback_influence,
+                log_odds_limit=settings.salience_limit,
+            ),
         ),
+        salience=salience,
+        ledger=ledger,
+        usage=UsageReporter(memory, salience),
+        eraser=Eraser(ledger, reranker),
         rememberer=Rememberer(
             memory=memory, models=models, cutter=cutter, writer=writer, interactive_text_count=settings.interactive_text_count
         ),
-        ingester=Ingester(
-            memory=memory,
-            models=models,
-            cutter=cutter,
-            writer=writer,
-            limits=GroupLimits(
-                document_count=settings.group_document_count,
-                text_bytes=settings.group_bytes,
-                linger_s=settings.group_linger_ms / 1_000,
-                flight_count=settings.group_flight_count,
-            ),
-        ),
+        ingester=Ingester(memory=memory, models=models, cutter=cutter, writer=writer, limits=_group_limits(settings)),
         memory=memory,
         collections=collections,
         state=ServerState(
@@ -122,6 +127,15 @@ async def open_parts(settings: GatewaySettings, stack: AsyncExitStack) -> Parts:
             addresses=Addresses(settings.embedder_address, settings.reranker_address, settings.memory_address),
             scope=Scope(settings.tenant),
         ),
+    )
+
+
+def _group_limits(settings: GatewaySettings) -> GroupLimits:
+    return GroupLimits(
+        document_count=settings.group_document_count,
+        text_bytes=settings.group_bytes,
+        linger_s=settings.group_linger_ms / 1_000,
+        flight_count=settings.group_flight_count,
     )
 
 

@@ -21,6 +21,7 @@ from .feedback import feedback
 from .get import get
 from .ingest import ingest
 from .list import list_memories
+from .mcp import mcp
 from .next_steps import next_steps
 from .options import ExitStatus
 from .printing import print_error, print_failure
@@ -42,7 +43,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 _PANELS: dict[str, dict[str, Callable[..., int]]] = {
-    "Services": {"up": up, "down": down, "status": status, "doctor": doctor, "next-steps": next_steps},
+    "Services": {"up": up, "down": down, "status": status, "doctor": doctor, "next-steps": next_steps, "mcp": mcp},
     "Memories": {
         "ingest": ingest,
         "remember": remember,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import uuid
 from collections.abc import AsyncIterator, Sequence
@@ -9,9 +10,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
 
+from atlas import failpoints
 from atlas.clock import SystemClock
+from atlas.failpoints import failpoint
 from atlas.logs import configure_logs
-from atlas.memory.v1 import collection_pb2, collection_pb2_grpc, memory_pb2, memory_pb2_grpc, salience_pb2, salience_pb2_grpc
+from atlas.memory.v1 import (
+    collection_pb2,
+    collection_pb2_grpc,
+    memory_pb2,
+    memory_pb2_grpc,
+    operation_pb2,
+    operation_pb2_grpc,
+    salience_pb2,
+    salience_pb2_grpc,
+)
 from atlas.metrics import new_registry
 from atlas.server import Registration, RunningServer, run, serving
 
@@ -23,7 +35,12 @@ from .candidates import CandidateFinder
 from .collection_service import CollectionService
 from .database import Database, open_database
 from .deletions import Forget
+from .failpoints import FAILPOINTS
 from .free_space import FreeSpace
+from .generations.filling import Filler
+from .generations.holds import WriteHolds
+from .generations.migration_calls import MigrationCalls
+from .generations.operation_service import OperationService
 from .locks import hold
 from .reading import MemoryReader
 from .salience import SalienceRule
@@ -33,12 +50,13 @@ from .settings import MemorySettings
 from .startup import check_fingerprints, check_read, recover
 from .store import Store
 from .stores import open_store
-from .upkeep import flush_regularly, prune_regularly, report_engine
+from .upkeep import delete_outlived_regularly, flush_regularly, prune_regularly, report_engine
 from .writer import Writer
 
 
 async def main() -> None:
     """Serves until SIGINT or SIGTERM."""
+    failpoints.arm(os.environ, FAILPOINTS)
     settings = MemorySettings.load()
     configure_logs(settings.log_level, settings.log_format)
     async with running(settings) as server:
@@ -53,11 +71,14 @@ async def running(settings: MemorySettings) -> AsyncIterator[RunningServer]:
         StartupError: The data folder is in use, damaged, or of a newer version.
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
+    failpoint("start.lock.before")
     with hold(settings.data_dir / "memory.lock"), ThreadPoolExecutor(max_workers=1, thread_name_prefix="prepare") as preparing:
+        failpoint("start.lock.after")
         async with (
             open_database(settings.data_dir / "memory.sqlite3") as database,
             open_store(settings, data_dir=settings.data_dir) as store,
         ):
+            failpoint("start.engine.after")
             analyzer = Analyzer(settings.analyzer_parameters)
             writer = Writer(database, store)
             await check_fingerprints(database, analyzer)
@@ -69,6 +90,7 @@ async def running(settings: MemorySettings) -> AsyncIterator[RunningServer]:
                     upkeep(settings, database, store, writer, server, [service.name for service in services]),
                 ):
                     yield server
+                failpoint("stop.settle.before")
                 await writer.settle()
 
 
@@ -85,8 +107,10 @@ async def upkeep(
     retention = {"replay_days": settings.replay_retention_days, "impression_days": settings.impression_retention_days}
     async with background(
         flush=flush_regularly(writer, database, interval_s=settings.flush_interval_ms / 1000),
+        retire=delete_outlived_regularly(writer, SystemClock(), retention_days=settings.retired_generation_days),
         prune=prune_regularly(database, SystemClock(), **retention),
         report=report_engine(store, set_serving),
+        disk=database.watch(),
     ):
         yield
 
@@ -98,6 +122,7 @@ def build_services(
     clock = SystemClock()
     space = FreeSpace(settings.data_dir, watermark_bytes=settings.free_space_watermark_bytes)
     forget = _forgetting(settings.salience_rule)
+    holds = WriteHolds()
     salience = SalienceService(database, rule=settings.salience_rule, clock=clock, space=space)
     memories = MemoryService(
         MemoryReader(database, store),
@@ -111,7 +136,20 @@ def build_services(
         salience_of=salience.salience_of,
         preparing=preparing,
         admission=Admission(),
+        holds=holds,
     )
+    migrations = MigrationCalls(
+        database,
+        writer,
+        store,
+        analyzer=analyzer,
+        parameters=settings.analyzer_parameters,
+        space=space,
+        clock=clock,
+        new_id=lambda: str(uuid.uuid4()),
+        holds=holds,
+    )
+    operations = OperationService(database, writer, Filler(database, store, writer, clock), holds, space=space, clock=clock)
     collections = CollectionService(
         database,
         writer,
@@ -122,10 +160,14 @@ def build_services(
         clock=clock,
         new_id=lambda: str(uuid.uuid4()),
         forget=forget,
+        migrations=migrations,
     )
     return [
         Registration.of(
             collection_pb2.DESCRIPTOR, "CollectionService", collection_pb2_grpc.add_CollectionServiceServicer_to_server, collections
+        ),
+        Registration.of(
+            operation_pb2.DESCRIPTOR, "OperationService", operation_pb2_grpc.add_OperationServiceServicer_to_server, operations
         ),
         Registration.of(memory_pb2.DESCRIPTOR, "MemoryService", memory_pb2_grpc.add_MemoryServiceServicer_to_server, memories),
         Registration.of(salience_pb2.DESCRIPTOR, "SalienceService", salience_pb2_grpc.add_SalienceServiceServicer_to_server, salience),

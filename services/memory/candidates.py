@@ -37,6 +37,13 @@ class Query:
     fragmentation: float
     condition: StoreFilter | None
     candidate_count: int
+    other_vectors: tuple[DenseVector, ...] = ()
+    """The same query in the spaces of further models, each of another fingerprint than `dense`."""
+
+    def vector_for(self, collection: Collection) -> DenseVector | None:
+        """Returns the vector of the collection's own space, else the first one; None if the query has none."""
+        own = collection.spaces.dense.fingerprint
+        return next((vector for vector in self.other_vectors if vector.fingerprint == own), self.dense)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +109,13 @@ class CandidateFinder:
 
     def _request(self, query: Query, searched: Searched) -> SearchRequest | None:
         terms = self._analyzer.analyze_query(query.text, searched.languages) if query.text else ()
-        if query.dense is None and not terms:
+        dense = query.vector_for(searched.collection)
+        if dense is None and not terms:
             return None
         return SearchRequest(
             index=searched.collection.index,
             generation=searched.collection.generation,
-            dense=query.dense.values if query.dense is not None else None,
+            dense=dense.values if dense is not None else None,
             terms=terms,
             filter=query.scope.narrowed(query.condition),
             depth=max(self._depth, query.candidate_count),
@@ -153,8 +161,8 @@ def _searched(connection: sqlite3.Connection, query: Query) -> list[Searched]:
 
 
 def _with_counts(connection: sqlite3.Connection, query: Query, collection: Collection) -> Searched:
-    if query.dense is not None:
-        check_vector(query.dense, collection, field="vectors[0]")
+    if (dense := query.vector_for(collection)) is not None:
+        check_vector(dense, collection, field="vectors[0]")
     languages = catalog.languages_of(connection, collection.generation)
     asked, seen = domains_asked(query.condition), query.scope.domains
     return Searched(

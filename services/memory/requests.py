@@ -17,7 +17,7 @@ from .limits import MAX_REQUEST_ID_BYTES, check_bytes, check_count, checked_size
 from .replay import RequestKey
 from .scopes import Scope
 from .store import StoreFilter
-from .validation import MAX_COLLECTION_BYTES, checked_dense, request_sha256
+from .validation import MAX_COLLECTION_BYTES, checked_query_vectors, request_sha256
 
 DEFAULT_CANDIDATES = 20
 """Size of the pool where a query states none."""
@@ -38,7 +38,8 @@ def checked_query(request: pb.QueryMemoriesRequest, scope: Scope) -> Query:
     check_count(len(request.collections), "collections", least=0, most=MAX_COLLECTIONS)
     check_bytes(request.text, "text", MAX_QUERY_BYTES)
     text = "" if request.text.isspace() else request.text
-    dense = checked_dense(request.vectors, "vectors")
+    vectors = checked_query_vectors(request.vectors, "vectors")
+    dense = vectors[0] if vectors else None
     _check_salience_mode(request.salience_mode)
     if not text and dense is None:
         raise InvalidInputError("text is blank and vectors is empty; a query needs one of them", field="text")
@@ -50,6 +51,7 @@ def checked_query(request: pb.QueryMemoriesRequest, scope: Scope) -> Query:
         fragmentation=_fragmentation(request),
         condition=filter_of(request),
         candidate_count=checked_size(request.candidate_count, "candidate_count", default=DEFAULT_CANDIDATES, most=MAX_CANDIDATES),
+        other_vectors=vectors[1:],
     )
 
 
@@ -104,9 +106,9 @@ def deletion_key(request: pb.DeleteMemoriesRequest, scope: Scope) -> RequestKey:
     return RequestKey(scope.tenant, "DeleteMemories", request.request_id, digest)
 
 
-def page_binding(request: pb.ListMemoriesRequest, generation: str, scope: Scope) -> bytes:
-    """Returns what the pages of one listing have in common."""
-    return repr((scope.tenant, sorted(scope.domains), generation)).encode() + _bytes(request.filter)
+def page_binding(request: pb.ListMemoriesRequest, scope: Scope) -> bytes:
+    """Returns what the pages of one listing have in common; which generation they are read from is told by the token itself."""
+    return repr((scope.tenant, sorted(scope.domains), request.collection)).encode() + _bytes(request.filter)
 
 
 def _bytes(message: pb.DeleteMemoriesRequest | type_pb2.Filter) -> bytes:

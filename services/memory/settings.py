@@ -34,6 +34,8 @@ class MemorySettings(StoreSettings, ServerSettings):
     """Days for which the answer of a request id is kept, so that a repeated call is not a second write."""
     impression_retention_days: float = Field(90.0, ge=0.01, le=3_650.0)
     """Days for which it is kept what a search showed, so that feedback on it counts."""
+    retired_generation_days: float = Field(30.0, ge=0.01, le=3_650.0)
+    """Days for which a generation that no longer serves is kept, so that a migration can be taken back."""
     bm25_k1: float = Field(_LEXICAL.k1, ge=0.0, le=10.0)
     """How soon repetitions of a term stop to count. Part of the lexical fingerprint: stored collections keep theirs."""
     bm25_b: float = Field(_LEXICAL.b, ge=0.0, le=1.0)

@@ -14,6 +14,7 @@ from .catalog import Collection
 from .deletions import Forget, delete_rows
 from .drafts import DenseVector, Draft
 from .encoding import to_payload
+from .generations.siblings import follow_writes
 from .memory_rows import MemoryRow
 from .scopes import Scope
 from .spaces import Spaces
@@ -47,6 +48,8 @@ class Upserted:
     results: tuple[Result, ...]
     deleted_count: int
     operations: tuple[Operation, ...]
+    adds_only: bool
+    """Whether every operation writes a memory that was not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +78,14 @@ class Upsert:
         collections = self._collections(connection)
         for index, draft in enumerate(self.drafts):
             changes.add(draft, collections[draft.content.collection], known.get(draft.content.memory_id), f"writes[{index}]")
-        operations = changes.operations()
+        operations = (*changes.operations(), *follow_writes(connection, self.scope.tenant, changes.added, changes.kept_vectors))
         self.check(operations)
         memory_rows.put_rows(connection, changes.added)
         tallies = catalog.tally_changes((row.tally_key for row in changes.added), (row.tally_key for row in changes.replaced))
         catalog.add_to_tallies(connection, tallies)
         deletion = self._delete(connection)
-        return Upserted(tuple(changes.results), len(deletion[0]), (*operations, *deletion[1]))
+        adds_only = not (changes.replaced or deletion[0])
+        return Upserted(tuple(changes.results), len(deletion[0]), (*operations, *deletion[1]), adds_only)
 
     def _collections(self, connection: sqlite3.Connection) -> Mapping[str, Collection]:
         first: dict[str, int] = {}
@@ -132,6 +136,11 @@ class _Changes:
             self.replaced.append(stored)
         self.added.append(row)
         self.results.append(Result(memory_id, Outcome.NEW if stored is None else Outcome.CHANGED, row.etag))
+
+    @property
+    def kept_vectors(self) -> Mapping[str, Payload]:
+        """Payloads of the memories whose vectors stay as they are, by id."""
+        return {memory_id: payload for payloads in self._payloads.values() for memory_id, payload in payloads.items()}
 
     def operations(self) -> tuple[Operation, ...]:
         """Returns what the engine must do."""

@@ -20,7 +20,7 @@ from atlas.errors import (
 )
 
 from ...operations import from_wire, to_wire
-from ...store import IndexSpec, Operation, SearchRequest, StoreFilter
+from ...store import IndexSpec, Operation, SalienceProjection, SearchRequest, StoreFilter
 
 HEADER = struct.Struct("<I")
 """Length of the body that follows."""
@@ -33,7 +33,8 @@ class EnsureIndex(msgspec.Struct, frozen=True, tag="ensure"):
     """Opens or creates an index; answered with whether it was created."""
 
     spec: IndexSpec
-    datatype: DenseDatatype
+    scan: DenseDatatype
+    """What the dense branch scans in an index that is created now."""
 
 
 class Apply(msgspec.Struct, frozen=True, tag="apply"):
@@ -43,6 +44,12 @@ class Apply(msgspec.Struct, frozen=True, tag="apply"):
     """
 
     operations: tuple[Operation, ...]
+
+
+class Project(msgspec.Struct, frozen=True, tag="project"):
+    """Writes saliences beside points; answered with None."""
+
+    projections: tuple[SalienceProjection, ...]
 
 
 class Search(msgspec.Struct, frozen=True, tag="search"):
@@ -93,7 +100,7 @@ class Flush(msgspec.Struct, frozen=True, tag="flush"):
     index: str
 
 
-Call = EnsureIndex | Apply | Search | Retrieve | Scroll | Count | Facet | Flush
+Call = EnsureIndex | Apply | Project | Search | Retrieve | Scroll | Count | Facet | Flush
 """What memory asks."""
 
 

@@ -10,8 +10,9 @@ from typing import TypeVar
 import msgspec
 
 from atlas.errors import NotFoundError
+from atlas.failpoints import failpoint
 
-from ...operations import cut, from_wire, item_count
+from ...operations import cut, cut_projections, from_wire, item_count
 from ...store import (
     READ_TIMEOUT_S,
     BranchResult,
@@ -20,6 +21,7 @@ from ...store import (
     Operation,
     Page,
     Replay,
+    SalienceProjection,
     SearchRequest,
     StoredPoint,
     StoreFilter,
@@ -27,7 +29,7 @@ from ...store import (
     check_filter,
 )
 from ..settings import StoreSettings
-from ..validation import check_cursor, check_dense, check_facet, check_operations
+from ..validation import check_cursor, check_dense, check_facet, check_operations, check_projections
 from . import protocol
 from .lanes import Lane
 from .process import EngineProcess
@@ -38,6 +40,8 @@ Ask = Callable[[protocol.Call], Awaitable[msgspec.Raw]]
 
 ITEMS_A_MESSAGE = 32
 """Most points that one message writes: a search that comes meanwhile waits a few milliseconds."""
+PROJECTIONS_A_MESSAGE = 256
+"""Most points whose salience one message writes."""
 DATA_FOLDER = "engine"
 """Folder of the indexes inside the data folder."""
 
@@ -53,12 +57,12 @@ _PAGE = msgspec.msgpack.Decoder(Page, dec_hook=from_wire)
 class EdgeStore:
     """`Store` over the embedded engine; `open_edge_store` is the way to one."""
 
-    def __init__(self, folder: Path, limits: EngineLimits, datatype: protocol.DenseDatatype) -> None:
+    def __init__(self, folder: Path, limits: EngineLimits, scan: protocol.DenseDatatype) -> None:
         """Starts nothing yet."""
         self.on_restart: Replay | None = None
         """Called after the engine came back, before the store serves again."""
         self._supervisor = Supervisor(folder, limits, self._prepare)
-        self._datatype = datatype
+        self._scan = scan
         self._specs: dict[str, IndexSpec] = {}
 
     @property
@@ -89,7 +93,7 @@ class EdgeStore:
 
     async def ensure_index(self, spec: IndexSpec) -> bool:
         """Opens an index, creating it where it is missing; True if it was created now."""
-        call = protocol.EnsureIndex(spec, self._datatype)
+        call = protocol.EnsureIndex(spec, self._scan)
         created = _BOOL.decode(await self._write(call))
         self._specs[spec.name] = spec
         return created
@@ -98,6 +102,12 @@ class EdgeStore:
         """Applies operations in order, a few dozen points a message."""
         self.check(operations)
         await _apply(self._write, operations)
+
+    async def project(self, projections: Sequence[SalienceProjection]) -> None:
+        """Writes saliences beside points, `PROJECTIONS_A_MESSAGE` of them a message."""
+        check_projections(projections, self._specs)
+        for group in cut_projections(projections, limit=PROJECTIONS_A_MESSAGE):
+            _NONE.decode(await self._write(protocol.Project(tuple(group))))
 
     async def search(self, requests: Sequence[SearchRequest], *, timeout_s: float = READ_TIMEOUT_S) -> list[BranchResult]:
         """Runs searches with one message and one answer."""
@@ -179,7 +189,7 @@ class EdgeStore:
             await _apply(ask, operations)
 
         for spec in list(self._specs.values()):
-            await ask(protocol.EnsureIndex(spec, self._datatype))
+            await ask(protocol.EnsureIndex(spec, self._scan))
         if self.on_restart is not None:
             await self.on_restart(apply)
 
@@ -201,8 +211,10 @@ class EdgeStore:
 
 async def _apply(ask: Ask, operations: Sequence[Operation]) -> None:
     for call in _messages(operations):
+        failpoint("store.message.before")
         while not _BOOL.decode(await ask(call)):
             pass  # each turn deletes a bounded part of a generation
+        failpoint("store.message.after")
 
 
 def _messages(operations: Sequence[Operation]) -> Iterator[protocol.Apply]:
@@ -237,7 +249,7 @@ async def open_edge_store(settings: StoreSettings, data_dir: Path) -> AsyncItera
         stop_grace_s=settings.engine_stop_grace_ms / 1000,
     )
     folder = data_dir / DATA_FOLDER
-    store = EdgeStore(folder, limits, settings.dense_datatype)
+    store = EdgeStore(folder, limits, settings.edge_scan_datatype)
     await store.start()
     try:
         yield store

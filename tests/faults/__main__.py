@@ -1,0 +1,51 @@
+"""Runs the fault tools: `python -m tests.faults --help`."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .kill import order_of, run_matrix
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Fault tools of ATLAS; each prints the seed that repeats a run.",
+)
+Seed = Annotated[int | None, typer.Option(help="Repeats the choices of a run; random if it is not given.")]
+
+
+def _seed(seed: int | None) -> int:
+    return random.SystemRandom().randrange(1 << 32) if seed is None else seed
+
+
+@app.command()
+def kill(
+    kills: Annotated[int, typer.Option(min=1, help="Kills, spread evenly over the failpoints.")] = 1000,
+    seed: Seed = None,
+    only: Annotated[list[str] | None, typer.Option(help="Failpoints to kill at; all of them if none is named.")] = None,
+    keep: Annotated[Path | None, typer.Option(help="Folder for the data, which stays there.")] = None,
+) -> None:
+    """Kills memory and its engine at every failpoint under load; nothing that was acknowledged may be lost or doubled."""
+    chosen = _seed(seed)
+    print(f"seed {chosen}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="atlas-kill-") as scratch:
+        names = order_of(kills, chosen, only) if only else order_of(kills, chosen)
+        figures = asyncio.run(run_matrix(names, seed=chosen, folder=keep or Path(scratch), told=lambda line: print(line, flush=True)))
+    print(figures)
+    raise typer.Exit(1 if figures.violations or figures.not_reached else 0)
+
+
+@app.callback()
+def main() -> None:
+    """Fault tools."""
+
+
+if __name__ == "__main__":
+    app()
