@@ -10,7 +10,9 @@ from typing import Annotated
 
 import typer
 
+from .disk.mounted import missing
 from .kill import order_of, run_matrix
+from .power import run_cuts
 
 app = typer.Typer(
     add_completion=False,
@@ -40,6 +42,24 @@ def kill(
         figures = asyncio.run(run_matrix(names, seed=chosen, folder=keep or Path(scratch), told=lambda line: print(line, flush=True)))
     print(figures)
     raise typer.Exit(1 if figures.violations or figures.not_reached else 0)
+
+
+@app.command()
+def power(
+    cuts: Annotated[int, typer.Option(min=1, help="Power cuts.")] = 200,
+    seed: Seed = None,
+    keep: Annotated[Path | None, typer.Option(help="Folder for the log, which stays there.")] = None,
+) -> None:
+    """Takes the power away under load (root and /dev/fuse); nothing that was acknowledged POWER_LOSS may be lost."""
+    if lack := missing():
+        print(f"skipped: {lack}")
+        raise typer.Exit(2)
+    chosen = _seed(seed)
+    print(f"seed {chosen}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="atlas-power-") as scratch:
+        figures = asyncio.run(run_cuts(cuts, seed=chosen, folder=keep or Path(scratch), told=lambda line: print(line, flush=True)))
+    print(figures)
+    raise typer.Exit(1 if figures.violations else 0)
 
 
 @app.callback()
