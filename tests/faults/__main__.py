@@ -13,6 +13,8 @@ import typer
 from .disk.mounted import missing
 from .kill import order_of, run_matrix
 from .power import run_cuts
+from .simulation.plants import PLANTS
+from .simulation.run import simulate
 
 app = typer.Typer(
     add_completion=False,
@@ -60,6 +62,20 @@ def power(
         figures = asyncio.run(run_cuts(cuts, seed=chosen, folder=keep or Path(scratch), told=lambda line: print(line, flush=True)))
     print(figures)
     raise typer.Exit(1 if figures.violations else 0)
+
+
+@app.command(name="simulate")
+def simulation(
+    seeds: Annotated[int, typer.Option(min=1, help="Simulations, each of the next seed.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="The first seed.")] = 0,
+    plant: Annotated[str | None, typer.Option(help=f"A guard to take out: {', '.join(PLANTS)}.")] = None,
+) -> None:
+    """Simulates the write path with a clock, an engine and an order of events that follow from a seed."""
+    if plant is not None and plant not in PLANTS:
+        raise typer.BadParameter(f"{plant} is none of {', '.join(PLANTS)}")
+    done = simulate(range(seed, seed + seeds), plant=plant, told=lambda line: print(line, flush=True))
+    print(done)
+    raise typer.Exit(1 if done.violations else 0)
 
 
 @app.callback()

@@ -102,6 +102,8 @@ class Caller:
     """Most memories of one call; above 32 the front sends several messages to the engine."""
     again: bool = True
     """Whether a call that failed because a process is away is made again; else the caller ends."""
+    power_share: float = 0.5
+    """Share of calls that ask for POWER_LOSS."""
     state: State = field(default_factory=dict)
     """What was acknowledged."""
     origin: State = field(default_factory=dict)
@@ -160,6 +162,9 @@ class Caller:
                 self.tally.repeated += 1
                 await asyncio.sleep(0.02)
 
+    def _durability(self) -> type_pb2.Durability:
+        return POWER if self.chance.random() < self.power_share else CRASH
+
     def _chosen(self, most: int) -> list[str]:
         count = self.chance.choice((1, 1, 2, most))
         return list(dict.fromkeys(f"{self.name}-{self.chance.randrange(self.names)}" for _ in range(count)))
@@ -169,7 +174,7 @@ class Caller:
         texts = {name: f"text {name} of step {self.number}" for name in self._chosen(self.most)}
         after = {**before, **{name: Known(text, before[name].events if name in before else ()) for name, text in texts.items()}}
         writes = [write(name, text) for name, text in texts.items()]
-        request = upsert(*writes, request_id=f"{self.name}-{self.number}", durability=self.chance.choice((CRASH, POWER)))
+        request = upsert(*writes, request_id=f"{self.name}-{self.number}", durability=self._durability())
         answer = await self._step(self.memory.memories.UpsertMemories, request, after)
         outcomes = [pb.WRITE_OUTCOME_CHANGED if name in before else pb.WRITE_OUTCOME_NEW for name in texts]
         require([each.outcome for each in answer.results] == outcomes, f"{self.name}: outcomes of step {self.number} are not what it did")
@@ -177,7 +182,7 @@ class Caller:
     async def _delete(self) -> None:
         names = set(self._chosen(6))
         ids = pb.DeleteMemoriesRequest.Ids(memory_ids=[id_of(name) for name in sorted(names)])
-        durability = self.chance.choice((CRASH, POWER))
+        durability = self._durability()
         request = pb.DeleteMemoriesRequest(scope=scope(), ids=ids, request_id=f"{self.name}-{self.number}", durability=durability)
         count = len(self.state.keys() & names)
         after = {name: known for name, known in self.state.items() if name not in names}
@@ -216,7 +221,7 @@ class Caller:
                 )
                 for name in names
             ],
-            durability=self.chance.choice((CRASH, POWER)),
+            durability=self._durability(),
         )
         request.search_time.FromNanoseconds(int(self.clock() * 1e9))
         return request
@@ -280,6 +285,54 @@ def check(stored: Stored, state: State) -> None:
     _same("listed", list(stored.texts.items()), {memory_id: known.text for memory_id, known in expected.items()})
     for memory_id, known in expected.items():
         _check_sums(stored.salience[memory_id], known.events, stored.now_s)
+
+
+def settle(callers: Sequence[Caller], stored: Stored, *, power_lost: bool) -> int:
+    """Finds for each caller which of the states that may be there is, and has it go on from that; gives the calls that are gone.
+
+    After a crash every acknowledged call counts. After a power loss those do that were acknowledged POWER_LOSS, and those that were
+    acknowledged before one of these began, whoever made it: there is one journal.
+
+    Raises:
+        ViolationError: None of these states is there.
+    """
+    told = [step for caller in callers for step in caller.history if step.acknowledged is not None]
+    synced = max((step.begin for step in told if step.durability == POWER), default=0)
+    gone = 0
+    for caller in callers:
+        part = _of(stored, caller.name, caller.names)
+        floor = 0
+        for number, step in enumerate(caller.history, 1):
+            if step.acknowledged is not None and (not power_lost or step.durability == POWER or step.acknowledged < synced):
+                floor = number
+        states = [caller.origin, *(step.after for step in caller.history)]
+        found = _newest(part, states, floor=floor)
+        gone += len(states) - 1 - found
+        caller.begin_anew(states[found])
+    known = {id_of(f"{caller.name}-{number}") for caller in callers for number in range(caller.names)}
+    require(stored.texts.keys() <= known, "there is a memory that nobody wrote")
+    return gone
+
+
+def _newest(stored: Stored, states: Sequence[State], *, floor: int) -> int:
+    reasons: list[str] = []
+    for number in range(len(states) - 1, floor - 1, -1):
+        try:
+            check(stored, states[number])
+        except ViolationError as error:
+            reasons.append(str(error))
+        else:
+            return number
+    raise ViolationError(f"none of the {len(reasons)} states that may be there is: {reasons[0]} … {reasons[-1]}")
+
+
+def _of(stored: Stored, name: str, names: int) -> Stored:
+    ids = {id_of(f"{name}-{number}") for number in range(names)}
+    return Stored(
+        {one: text for one, text in stored.texts.items() if one in ids},
+        {one: known for one, known in stored.salience.items() if one in ids},
+        stored.now_s,
+    )
 
 
 async def check_findable(memory: Memory, state: State) -> None:

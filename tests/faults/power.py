@@ -19,17 +19,19 @@ from pathlib import Path
 import grpc.aio
 import psutil
 
-from tests.rpc.memory_part import Memory, create, id_of, stubs
+from tests.rpc.memory_part import Memory, create, stubs
 
 from .disk.mounted import MountedDisk, mounted
 from .kill import CHANNEL_OPTIONS
-from .oracle import POWER, Caller, State, Stored, Tally, ViolationError, check, check_findable, read
+from .oracle import POWER, Caller, Stored, Tally, ViolationError, check_findable, read, settle
 from .part import Part, nursery
 
 CALLERS = 4
 KEEP = (0.0, 0.0, 0.2, 0.5, 0.8, 1.0)
 """Shares of unsynced pages that had reached the medium; a cut takes one of them."""
 TORN = (0.0, 0.1, 0.5)
+POWER_SHARES = (0.0, 0.0, 0.1, 0.5)
+"""Shares of calls that ask for POWER_LOSS: without any, the disk may keep what the journal has not."""
 
 
 @dataclass
@@ -88,6 +90,9 @@ class Cutter:
 
     async def _cut(self) -> None:
         self.figures.cuts += 1
+        share = self._chance.choice(POWER_SHARES)
+        for caller in self._callers:
+            caller.power_share = share
         work = [asyncio.create_task(_until_away(caller)) for caller in self._callers]
         await self._progress(work, self._chance.randrange(4, 60))
         if self._chance.random() < 0.7:
@@ -137,43 +142,11 @@ class Cutter:
 
     def _settle(self, stored: Stored) -> None:
         """Finds for each caller the state that is there."""
-        steps = [step for caller in self._callers for step in caller.history]
-        told = [step for step in steps if step.acknowledged is not None]
-        synced = max((step.begin for step in told if step.durability == POWER), default=0)
-        for step in told:
-            self.figures.acknowledged["POWER_LOSS" if step.durability == POWER else "PROCESS_CRASH"] += 1
-        mine = [_of(stored, caller.name, caller.names) for caller in self._callers]
-        for caller, part in zip(self._callers, mine, strict=True):
-            promised = [
-                number
-                for number, step in enumerate(caller.history, 1)
-                if step.acknowledged is not None and (step.durability == POWER or step.acknowledged < synced)
-            ]
-            states = [caller.origin, *(step.after for step in caller.history)]
-            found = _newest(part, states, floor=max(promised, default=0))
-            self.figures.rolled_back += len(states) - 1 - found
-            caller.begin_anew(states[found])
-
-
-def _newest(stored: Stored, states: Sequence[State], *, floor: int) -> int:
-    reasons: list[str] = []
-    for number in range(len(states) - 1, floor - 1, -1):
-        try:
-            check(stored, states[number])
-        except ViolationError as error:
-            reasons.append(str(error))
-        else:
-            return number
-    raise ViolationError(f"none of the {len(reasons)} states that may be there is: {reasons[0]} … {reasons[-1]}")
-
-
-def _of(stored: Stored, name: str, names: int) -> Stored:
-    ids = {id_of(f"{name}-{number}") for number in range(names)}
-    return Stored(
-        {one: text for one, text in stored.texts.items() if one in ids},
-        {one: known for one, known in stored.salience.items() if one in ids},
-        stored.now_s,
-    )
+        for caller in self._callers:
+            for step in caller.history:
+                if step.acknowledged is not None:
+                    self.figures.acknowledged["POWER_LOSS" if step.durability == POWER else "PROCESS_CRASH"] += 1
+        self.figures.rolled_back += settle(self._callers, stored, power_lost=True)
 
 
 async def _until_away(caller: Caller) -> None:
