@@ -13,7 +13,7 @@ from atlas.type.v1 import type_pb2
 from .clients import CollectionClient, EmbedderClient, RerankerClient
 from .memories import Scope
 
-FEATURES = ("two_stage_search", "lexical_search", "min_relevance", "group_by_source", "salience", "remember", "ingest")
+FEATURES = ("two_stage_search", "lexical_search", "min_relevance", "group_by_source", "salience", "remember", "ingest", "migration")
 """What this version can do."""
 
 

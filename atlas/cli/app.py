@@ -16,10 +16,13 @@ from .delete import delete
 from .doctor import doctor
 from .down import down
 from .eval import evaluate
+from .generations import generations
 from .get import get
 from .ingest import ingest
 from .list import list_memories
+from .migrate import migrate
 from .next_steps import next_steps
+from .operations import operations
 from .options import ExitStatus
 from .printing import print_error, print_failure
 from .remember import remember
@@ -48,6 +51,7 @@ _PANELS: dict[str, dict[str, Callable[..., int]]] = {
         "delete": delete,
         "collections": collections,
     },
+    "Upkeep": {"migrate": migrate, "operations": operations, "generations": generations},
     "Proof": {"eval": evaluate},
 }
 

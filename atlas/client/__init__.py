@@ -1,5 +1,6 @@
 """What a Python caller imports: `Atlas`, `AsyncAtlas`, and the plain values they take and give."""
 
+from .administration import AsyncAdministration, Generation, GenerationRole, Operation, OperationState, Verification
 from .aio import AsyncAtlas
 from .results import (
     Acknowledgement,
@@ -20,10 +21,13 @@ from .results import (
     StageTime,
 )
 from .sync import Atlas
+from .sync_administration import Administration
 from .writes import Durability, MemoryInput, SalienceMode
 
 __all__ = [
     "Acknowledgement",
+    "Administration",
+    "AsyncAdministration",
     "AsyncAtlas",
     "Atlas",
     "Collection",
@@ -31,10 +35,14 @@ __all__ = [
     "Durability",
     "Evidence",
     "Explanation",
+    "Generation",
+    "GenerationRole",
     "Hit",
     "Memory",
     "MemoryInput",
     "Notice",
+    "Operation",
+    "OperationState",
     "Outcome",
     "Page",
     "Part",
@@ -44,4 +52,5 @@ __all__ = [
     "SearchResult",
     "ServerInfo",
     "StageTime",
+    "Verification",
 ]

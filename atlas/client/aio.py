@@ -21,7 +21,7 @@ from atlas.gateway.v1 import gateway_pb2_grpc as rpc
 from atlas.ranking import Kind
 from atlas.type.v1 import type_pb2
 
-from . import reading, results, writes
+from . import administration, reading, results, writes
 from .writes import KINDS, Durability, MemoryInput, SalienceMode
 
 DEFAULT_SERVER = "127.0.0.1:50050"
@@ -45,8 +45,10 @@ class AsyncAtlas:
             timeout_s: Most seconds that a call may take, unless the call says otherwise.
         """
         self._timeout_s = timeout_s
-        self._channel = open_channel(server, service_names=[_SERVICE], retry=True)
+        self._channel = open_channel(server, service_names=[_SERVICE, administration.SERVICE], retry=True)
         self._stub = rpc.GatewayServiceStub(self._channel)
+        self.administration = administration.AsyncAdministration(self._channel, timeout_s=timeout_s)
+        """What an operator asks: migrations and operations."""
 
     async def __aenter__(self) -> Self:
         return self

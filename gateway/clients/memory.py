@@ -133,7 +133,7 @@ class MemoryClient:
             with_tokens=True,
         )
         if vector is not None:
-            request.vectors.append(_named(vector.vector, vector.fingerprint))
+            request.vectors.extend(_named(one.vector, one.fingerprint) for one in (vector, *vector.others))
             request.query_fragmentation = vector.fragmentation
         with renamed(own_path(restriction), "filter"):
             reply = await call(self._stub.QueryMemories, request, deadline=deadline)
