@@ -1,4 +1,4 @@
-"""Runs a measurement: `python -m bench [search|memory|writes|embedder|stores|vectors]`, or the first four."""
+"""Runs a measurement: `python -m bench [search|memory|writes|embedder|migration|stores|vectors]`, or the first four."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from . import embedder, memory, search, stores, vectors, writes
+from . import embedder, memory, migration, search, stores, vectors, writes
 
 app = typer.Typer(help=__doc__, add_completion=False, pretty_exceptions_enable=False, no_args_is_help=False)
 Memories = Annotated[int, typer.Option("--memories", min=100, max=30_000, help="Memories stored.")]
@@ -41,6 +41,12 @@ def measure_memory(
 def measure_writes(memories: Memories = 10_000, writes_each: Annotated[int, typer.Option("--writes", min=10, max=5_000)] = 150) -> None:
     """Measures `Remember` beside a bare fsync."""
     writes.main(memories, writes_each)
+
+
+@app.command("migration")
+def measure_migration(memories: Memories = 10_000, searchers: Annotated[int, typer.Option(min=1, max=64)] = 4) -> None:
+    """Migrates a collection to another space and back while it is searched and written to."""
+    migration.main(memories, searchers)
 
 
 @app.command("embedder")
