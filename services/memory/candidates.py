@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from . import catalog
@@ -30,7 +30,7 @@ class Query:
     """A checked query."""
 
     scope: Scope
-    collections: Sequence[str]
+    collections: tuple[str, ...]
     """Names without repetition; empty = all that "search all" includes."""
     text: str
     dense: DenseVector | None
@@ -68,11 +68,40 @@ class Candidates:
     """What has been learnt of the candidates, by memory id; empty where it was not asked for."""
 
 
+class SearchedCollections:
+    """What queries need of the catalog: read anew only after the catalog changed."""
+
+    def __init__(self, database: Database, *, capacity: int = 256) -> None:
+        """Remembers what at most `capacity` kinds of query need."""
+        self._database = database
+        self._capacity = capacity
+        self._version = -1
+        self._known: dict[Hashable, list[Searched]] = {}
+
+    async def of(self, query: Query) -> list[Searched]:
+        """Returns the collections that a query is about.
+
+        Raises:
+            NotFoundError: A named collection does not exist.
+        """
+        version = self._database.catalog_version
+        if version != self._version:
+            self._version, self._known = version, {}
+        key = (query.scope.tenant, query.collections, domains_asked(query.condition), query.scope.domains)
+        found = self._known.get(key)
+        if found is None:
+            found = await self._database.read(lambda connection: _searched(connection, query))
+            # What was read while the catalog changed may be older than the change.
+            if version == self._version == self._database.catalog_version and len(self._known) < self._capacity:
+                self._known[key] = found
+        return found
+
+
 class CandidateFinder:
     """Runs queries; changes nothing."""
 
     def __init__(self, database: Database, store: Store, analyzer: Analyzer, *, depth: int = WHOLE_POOL) -> None:
-        self._database = database
+        self._collections = SearchedCollections(database)
         self._store = store
         self._analyzer = analyzer
         self._depth = depth
@@ -86,7 +115,10 @@ class CandidateFinder:
             SchemaMismatchError: The vector's fingerprint is not a collection's.
             DependencyDownError: The engine is away.
         """
-        searched = await self._database.read(lambda connection: _searched(connection, query))
+        searched = await self._collections.of(query)
+        if query.dense is not None:
+            for one in searched:
+                check_vector(query.dense, one.collection, field="vectors[0]")
         requests = [request for one in searched if (request := self._request(query, one)) is not None]
         found = []
         if requests:
@@ -153,8 +185,6 @@ def _searched(connection: sqlite3.Connection, query: Query) -> list[Searched]:
 
 
 def _with_counts(connection: sqlite3.Connection, query: Query, collection: Collection) -> Searched:
-    if query.dense is not None:
-        check_vector(query.dense, collection, field="vectors[0]")
     languages = catalog.languages_of(connection, collection.generation)
     asked, seen = domains_asked(query.condition), query.scope.domains
     return Searched(

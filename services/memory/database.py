@@ -7,7 +7,6 @@ import queue
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +15,9 @@ from typing import Any, TypeVar
 
 from atlas.errors import DiskFullError, StartupError
 
-from . import ledger, schema
+from . import catalog, ledger, schema
 from .durability import Durability
+from .outcomes import Outcome
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
@@ -34,7 +34,7 @@ _STOP: list[_Job] = []
 class _Job:
     work: Work[Any]
     durability: Durability
-    future: Future[Any] = field(default_factory=Future)
+    future: Outcome[Any] = field(default_factory=Outcome)
 
 
 class Database:
@@ -47,12 +47,25 @@ class Database:
         self._reading = _connection(path)
         self._reading.execute("PRAGMA query_only = ON")
         self._groups: queue.SimpleQueue[list[_Job]] = queue.SimpleQueue()
-        self._readers = ThreadPoolExecutor(max_workers=1, thread_name_prefix="database-read")
+        self._reads: queue.SimpleQueue[tuple[Work[Any], Outcome[Any]] | None] = queue.SimpleQueue()
         self._synchronous: Durability | None = None
         # What an earlier process committed without fsync may still be only in the page cache.
         self._unsynced = True
+        self._catalog_version = 0
+        self._catalog_changed = False
+        catalog.watch(self._writing, self._note_catalog_change)
         self._writer = threading.Thread(target=self._write_groups, name="database-write", daemon=True)
         self._writer.start()
+        self._reader = threading.Thread(target=self._read_works, name="database-read", daemon=True)
+        self._reader.start()
+
+    @property
+    def catalog_version(self) -> int:
+        """Counts up with every commit that changed collections, generations or tallies, before its writer hears of the commit.
+
+        So a read that began at a version tells what holds for as long as the version is the same.
+        """
+        return self._catalog_version
 
     async def write(self, work: Work[T], *, durability: Durability) -> T:
         """Runs `work` in a transaction and returns its result once that is committed.
@@ -70,11 +83,13 @@ class Database:
         """Queues works for one transaction, in this order; the futures are resolved after its commit."""
         jobs = [_Job(work, durability) for work in works]
         self._groups.put(jobs)
-        return [asyncio.wrap_future(job.future) for job in jobs]
+        return [job.future.future for job in jobs]
 
     async def read(self, work: Work[T]) -> T:
         """Runs `work` on a snapshot of what is committed."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
+        outcome: Outcome[T] = Outcome()
+        self._reads.put((work, outcome))
+        return await outcome.future
 
     async def checkpoint(self) -> None:
         """Moves the write-ahead log into the file without holding up readers or writers."""
@@ -83,10 +98,23 @@ class Database:
     def close(self) -> None:
         """Finishes what is queued and closes the file. Blocks."""
         self._groups.put(_STOP)
+        self._reads.put(None)
         self._writer.join()
-        self._readers.shutdown()
+        self._reader.join()
         self._reading.close()
         self._writing.close()
+
+    def _read_works(self) -> None:
+        while (asked := self._reads.get()) is not None:
+            work, outcome = asked
+            if not outcome.set_running_or_notify_cancel():
+                continue
+            with _Attempt() as attempt:
+                attempt.result = self._read(work)
+            if attempt.error is not None:
+                outcome.set_exception(attempt.error)
+            else:
+                outcome.set_result(attempt.result)
 
     def _read(self, work: Work[T]) -> T:
         self._reading.execute("BEGIN")
@@ -120,6 +148,9 @@ class Database:
             self._writing.execute("COMMIT")
         if transaction.error is not None and self._writing.in_transaction:
             self._writing.execute("ROLLBACK")
+        if self._catalog_changed:
+            self._catalog_changed = False
+            self._catalog_version += 1
         for job, attempt in zip(jobs, attempts or [transaction] * len(jobs), strict=True):
             error = transaction.error or attempt.error
             if error is not None:
@@ -141,6 +172,9 @@ class Database:
         if not alone:
             self._writing.execute("RELEASE work")
         return attempt
+
+    def _note_catalog_change(self) -> None:
+        self._catalog_changed = True
 
     def _ask_for(self, durability: Durability) -> None:
         if durability is not self._synchronous:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from atlas.errors import AtlasError, NotFoundError, StartupError
+from atlas.garbage import calm_garbage_collection
 
 from ...locks import hold
 from ...operations import Operation
@@ -103,6 +104,7 @@ def serve(engine: Engine, questions: BinaryIO, answers: BinaryIO) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the process; returns its exit status."""
     options = _options(arguments)
+    calm_garbage_collection()
     # The parent decides when to end, by closing the pipe, so that writes can drain first.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
