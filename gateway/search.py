@@ -232,10 +232,11 @@ class Searcher:
         # The impression is recorded even when no evidence may be, so that later feedback has its pool.
         impression = Impression(run.query.search_id, vector, pool)
         observations = [] if skipped or reranked is None else _observations(pool, reranked, results)
-        with run.watch.stage("record"):
+        with run.watch.stage("record") as lap:
             try:
                 deadline = run.deadline.child(cap_s=self._budget.record_cap_s)
                 recorded = await self._salience.record(run.scope, impression, observations, deadline=deadline)
+                lap.server = recorded.time
             except AtlasError as error:
                 _logger.warning("salience was not written", extra={"reason": error.reason})
                 return SalienceWrite(skipped, error=error)

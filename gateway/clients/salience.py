@@ -17,6 +17,7 @@ from atlas.type.v1 import type_pb2
 from ..memories import Durability, Scope
 from .embedder import QueryVector
 from .memory import Candidate, scope_message
+from .replies import ServerTime, server_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,8 @@ class Recorded:
     """Events that do not count."""
     durability: Durability
     """What the acknowledgement survives."""
+    time: ServerTime
+    """Where the time went."""
 
 
 class SalienceClient:
@@ -80,7 +83,8 @@ class SalienceClient:
             request.query.CopyFrom(tensors.to_message(impression.query.vector))
             request.fingerprint = impression.query.fingerprint
         reply = await call(self._stub.RecordEvents, request, deadline=deadline)
-        return Recorded(reply.accepted_count, reply.duplicate_count, len(reply.rejected), Durability(reply.durability))
+        durability = Durability(reply.durability)
+        return Recorded(reply.accepted_count, reply.duplicate_count, len(reply.rejected), durability, server_time(reply.timing))
 
 
 def _entry(candidate: Candidate) -> pb.PoolEntry:
