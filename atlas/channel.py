@@ -94,6 +94,28 @@ async def open_stream(
         stream.cancel()
 
 
+@asynccontextmanager
+async def open_replies(
+    method: Callable[..., grpc.aio.UnaryStreamCall[Request, Response]], request: Request, *, deadline: Deadline
+) -> AsyncIterator[grpc.aio.UnaryStreamCall[Request, Response]]:
+    """Makes a call with one request and a stream of replies: `async for` over them.
+
+    Inside the block a failed stream raises an AtlasError; leaving the block cancels what still runs.
+
+    Args:
+        method: A method of a generated stub.
+        request: Its request.
+        deadline: When the whole stream ends.
+    """
+    deadline.check("the call was sent")
+    replies = method(request, timeout=deadline.remaining_s, metadata=_metadata())
+    try:
+        with _errors_mapped():
+            yield replies
+    finally:
+        replies.cancel()
+
+
 @contextmanager
 def _errors_mapped() -> Iterator[None]:
     try:

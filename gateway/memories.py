@@ -39,6 +39,14 @@ class Pool(IntEnum):
     EXPLORE = 3
 
 
+class SourceClass(IntEnum):
+    """Who stands behind a call; numbered as on the wire."""
+
+    USER = 1
+    ASSISTANT = 2
+    SYSTEM = 3
+
+
 class EvidenceKind(IntEnum):
     """Which branch measured; numbered as on the wire."""
 
@@ -58,6 +66,16 @@ class Scope:
     """Domains that the call may see; empty means all of the tenant's."""
     principal: str = ""
     """Who calls; empty if unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls, for the provenance of evidence."""
+
+    principal: str = ""
+    """Name; empty for the nameless."""
+    source_class: SourceClass = SourceClass.USER
+    """Who stands behind it."""
 
 
 class Evidence(msgspec.Struct, frozen=True):

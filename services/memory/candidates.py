@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from . import catalog
 from .analyzer import Analyzer, languages_that_matter
@@ -13,14 +14,21 @@ from .catalog import Collection
 from .database import Database
 from .drafts import DenseVector
 from .filters import domains_asked
-from .ledger import KnownSalience
-from .query import Found, PoolMember, assemble_pool
+from .ledger.records import KnownSalience
+from .query import Found, Places, PoolMember, united
 from .scopes import Scope
 from .store import SearchRequest, Store, StoredPoint, StoreFilter
 from .upserts import check_vector
 
-SalienceOf = Callable[[str, Sequence[str]], Awaitable[Mapping[str, KnownSalience]]]
-"""Reads what is known about a tenant's memories by id; unknown ids are left out."""
+
+class SalienceOf(Protocol):
+    """Reads what is known about a tenant's memories by id; unknown ids are left out."""
+
+    def __call__(self, tenant: str, memory_ids: Sequence[str], perhaps: Sequence[str] = ()) -> Awaitable[Mapping[str, KnownSalience]]:
+        """Reads `memory_ids`, and of `perhaps` only those about which anything was learnt: about most hits nothing was."""
+        ...
+
+
 WHOLE_POOL = 100
 """Least depth of a branch: candidates from one branch alone are found up to here."""
 
@@ -37,6 +45,15 @@ class Query:
     fragmentation: float
     condition: StoreFilter | None
     candidate_count: int
+    other_vectors: tuple[DenseVector, ...] = ()
+    """The same query in the spaces of further models, each of another fingerprint than `dense`."""
+    places: Places = field(default_factory=Places)
+    """Places beyond the clean pool."""
+
+    def vector_for(self, collection: Collection) -> DenseVector | None:
+        """Returns the vector of the collection's own space, else the first one; None if the query has none."""
+        own = collection.spaces.dense.fingerprint
+        return next((vector for vector in self.other_vectors if vector.fingerprint == own), self.dense)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,30 +133,38 @@ class CandidateFinder:
             DependencyDownError: The engine is away.
         """
         searched = await self._collections.of(query)
-        if query.dense is not None:
-            for one in searched:
-                check_vector(query.dense, one.collection, field="vectors[0]")
+        for one in searched:
+            if (dense := query.vector_for(one.collection)) is not None:
+                check_vector(dense, one.collection, field="vectors[0]")
         requests = [request for one in searched if (request := self._request(query, one)) is not None]
         found = []
         if requests:
             names = {one.collection.generation: one.collection.name for one in searched}
             results = await self._store.search(requests, timeout_s=timeout_s)
             found = [Found(names[request.generation], result) for request, result in zip(requests, results, strict=True)]
-        pool = assemble_pool(found, fragmentation=query.fragmentation, candidate_count=query.candidate_count)
+        union = united(found, fragmentation=query.fragmentation, candidate_count=query.candidate_count)
+        clean, places, tenant = union.clean, query.places, query.scope.tenant
         collections = {one.collection.name: one.collection for one in searched}
+        # What salience may bring in has to be known of all that was found, in one read.
+        rest_ids = union.rest_ids if places.extended_count else ()
         candidates, known = await asyncio.gather(
-            self._with_payloads(pool, collections, timeout_s), _known(salience_of, query.scope.tenant, pool)
+            self._with_payloads(clean, collections, timeout_s), _known(salience_of, tenant, _ids(clean), rest_ids)
         )
+        if (places.extended_count or places.explore_count) and (guests := union.guests(_log_odds(known), places)):
+            late = [memory_id for memory_id in _ids(guests) if memory_id not in known]
+            more, others = await asyncio.gather(self._with_payloads(guests, collections, timeout_s), _known(salience_of, tenant, late))
+            candidates, known = candidates + more, {**known, **others}
         return Candidates(candidates, tuple(searched), known)
 
     def _request(self, query: Query, searched: Searched) -> SearchRequest | None:
         terms = self._analyzer.analyze_query(query.text, searched.languages) if query.text else ()
-        if query.dense is None and not terms:
+        dense = query.vector_for(searched.collection)
+        if dense is None and not terms:
             return None
         return SearchRequest(
             index=searched.collection.index,
             generation=searched.collection.generation,
-            dense=query.dense.values if query.dense is not None else None,
+            dense=dense.values if dense is not None else None,
             terms=terms,
             filter=query.scope.narrowed(query.condition),
             depth=max(self._depth, query.candidate_count),
@@ -167,10 +192,18 @@ class CandidateFinder:
         )
 
 
-async def _known(salience_of: SalienceOf | None, tenant: str, pool: Sequence[PoolMember]) -> Mapping[str, KnownSalience]:
-    if salience_of is None or not pool:
-        return {}
-    return await salience_of(tenant, [member.hit.memory_id for member in pool])
+async def _known(
+    salience_of: SalienceOf | None, tenant: str, memory_ids: Sequence[str], perhaps: Sequence[str] = ()
+) -> Mapping[str, KnownSalience]:
+    return {} if salience_of is None or not (memory_ids or perhaps) else await salience_of(tenant, memory_ids, perhaps)
+
+
+def _ids(pool: Sequence[PoolMember]) -> list[str]:
+    return [member.hit.memory_id for member in pool]
+
+
+def _log_odds(known: Mapping[str, KnownSalience]) -> dict[str, float]:
+    return {memory_id: one.reading.log_odds for memory_id, one in known.items()}
 
 
 def _searched(connection: sqlite3.Connection, query: Query) -> list[Searched]:

@@ -25,15 +25,17 @@ from .durability import Durability, asked_durability
 from .encoding import to_memory
 from .filters import checked_filter
 from .free_space import FreeSpace
+from .generations.holds import WriteHolds
 from .limits import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, checked_id, checked_ids, checked_size
 from .page_tokens import checked_token, next_token
-from .reading import MemoryReader
+from .query import Places
+from .reading import MemoryReader, checked_place
 from .replay import RequestKey, once
 from .replies import memory_message, query_answer, timing_message, upsert_answer
 from .requests import checked_collection, checked_query, checked_selection, deletion_key, filter_of, page_binding, upsert_key
 from .scopes import Scope, checked_scope
 from .store import Store
-from .upserts import Upsert
+from .upserts import Rewritten, Upsert
 from .validation import checked_deletions, checked_drafts
 from .writer import Acknowledged, Transaction, Writer, Written
 
@@ -54,9 +56,12 @@ class MemoryService(rpc.MemoryServiceServicer):
         space: FreeSpace,
         clock: Clock,
         forget: Forget,
+        rewritten: Rewritten,
         salience_of: SalienceOf,
         preparing: ThreadPoolExecutor,
         admission: Admission,
+        places: Places,
+        holds: WriteHolds,
     ) -> None:
         """Serves with what `__main__` built; `preparing` checks and analyzes batches beside the event loop."""
         self._reader = reader
@@ -67,9 +72,12 @@ class MemoryService(rpc.MemoryServiceServicer):
         self._space = space
         self._clock = clock
         self._forget = forget
+        self._rewritten = rewritten
         self._salience_of = salience_of
         self._preparing = preparing
         self._admission = admission
+        self._places = places
+        self._holds = holds
 
     async def UpsertMemories(
         self, request: pb.UpsertMemoriesRequest, context: Context[pb.UpsertMemoriesRequest, pb.UpsertMemoriesResponse]
@@ -118,10 +126,9 @@ class MemoryService(rpc.MemoryServiceServicer):
         limit = checked_size(request.page_size, "page_size", default=DEFAULT_PAGE_SIZE, most=MAX_PAGE_SIZE)
         condition = filter_of(request)
         collection = await self._reader.collection(scope, checked_collection(request.collection))
-        binding = page_binding(request, collection.generation, scope)
-        after = checked_token(request.page_token, binding)
-        timeout_s = deadlines.current().remaining_s
-        page = await self._reader.page(scope, collection, condition, limit=limit, after=after, timeout_s=timeout_s)
+        binding = page_binding(request, scope)
+        place = checked_place(checked_token(request.page_token, binding), collection)
+        page = await self._reader.listed(scope, collection, condition, limit=limit, place=place, timeout_s=deadlines.current().remaining_s)
         memories = [
             to_memory(
                 point.memory_id,
@@ -132,7 +139,8 @@ class MemoryService(rpc.MemoryServiceServicer):
             )
             for point in page.points
         ]
-        return pb.ListMemoriesResponse(memories=memories, next_page_token=next_token(binding, page.next))
+        following = None if page.next is None else f"{place.generation} {page.next}"
+        return pb.ListMemoriesResponse(memories=memories, next_page_token=next_token(binding, following))
 
     async def CountMemories(
         self, request: pb.CountMemoriesRequest, context: Context[pb.CountMemoriesRequest, pb.CountMemoriesResponse]
@@ -164,7 +172,7 @@ class MemoryService(rpc.MemoryServiceServicer):
         """Finds the candidates of a query; changes nothing."""
         begin_s = time.monotonic()
         scope = checked_scope(request.scope)
-        query = checked_query(request, scope)
+        query = checked_query(request, scope, self._places)
         salience_of = None if request.salience_mode == type_pb2.SALIENCE_MODE_OFF else self._salience_of
         answer = await self._finder.find(query, timeout_s=deadlines.current().remaining_s, salience_of=salience_of)
         reply = query_answer(answer.candidates, answer.searched, answer.known)
@@ -174,7 +182,10 @@ class MemoryService(rpc.MemoryServiceServicer):
     async def _upsert(self, request: pb.UpsertMemoriesRequest, scope: Scope, durability: Durability) -> Acknowledged[bytes]:
         loop = asyncio.get_running_loop()
         drafts, deletions, key = await loop.run_in_executor(self._preparing, _prepared, request, scope, self._analyzer)
-        upsert = Upsert(scope, drafts, deletions, int(self._clock.now().timestamp() * 1e6), self._store.check, self._forget)
+        await self._holds.passed(scope.tenant, {draft.content.collection for draft in drafts})
+        upsert = Upsert(
+            scope, drafts, deletions, int(self._clock.now().timestamp() * 1e6), self._store.check, self._forget, self._rewritten
+        )
         return await self._write(_upserting(upsert), key, durability, item_count=len(drafts) + len(deletions))
 
     async def _deletion(self, request: pb.DeleteMemoriesRequest, kind: str, scope: Scope) -> Deletion:
@@ -207,7 +218,7 @@ def _prepared(request: pb.UpsertMemoriesRequest, scope: Scope, analyzer: Analyze
 def _upserting(upsert: Upsert) -> Transaction[bytes]:
     def run(connection: sqlite3.Connection, seq: int) -> Written[bytes]:
         upserted = upsert.run(connection, seq)
-        return Written(upsert_answer(upserted), upserted.operations)
+        return Written(upsert_answer(upserted), upserted.operations, upserted.adds_only)
 
     return run
 

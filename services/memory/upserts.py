@@ -14,6 +14,7 @@ from .catalog import Collection
 from .deletions import Forget, delete_rows
 from .drafts import DenseVector, Draft
 from .encoding import to_payload
+from .generations.siblings import follow_writes
 from .memory_rows import MemoryRow
 from .scopes import Scope
 from .spaces import Spaces
@@ -21,6 +22,8 @@ from .store import Operation, Payload, Point, ReplacePayloads, UpsertPoints
 
 Check = Callable[[Sequence[Operation]], None]
 """Raises for operations that the store would refuse."""
+Rewritten = Callable[[sqlite3.Connection, str, Mapping[str, tuple[str, str]]], None]
+"""Is told of memories of a tenant that were written again, with their old and new domain; runs in the transaction that writes them."""
 
 
 class Outcome(IntEnum):
@@ -47,6 +50,8 @@ class Upserted:
     results: tuple[Result, ...]
     deleted_count: int
     operations: tuple[Operation, ...]
+    adds_only: bool
+    """Whether every operation writes a memory that was not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,7 @@ class Upsert:
     """Now, in microseconds since the epoch."""
     check: Check
     forget: Forget
+    rewritten: Rewritten
 
     def run(self, connection: sqlite3.Connection, seq: int) -> Upserted:
         """Writes catalog rows and returns what the engine must do, all or nothing.
@@ -75,13 +81,16 @@ class Upsert:
         collections = self._collections(connection)
         for index, draft in enumerate(self.drafts):
             changes.add(draft, collections[draft.content.collection], known.get(draft.content.memory_id), f"writes[{index}]")
-        operations = changes.operations()
+        operations = (*changes.operations(), *follow_writes(connection, self.scope.tenant, changes.added, changes.kept_vectors))
         self.check(operations)
         memory_rows.put_rows(connection, changes.added)
         tallies = catalog.tally_changes((row.tally_key for row in changes.added), (row.tally_key for row in changes.replaced))
         catalog.add_to_tallies(connection, tallies)
+        if changes.replaced:
+            self.rewritten(connection, self.scope.tenant, changes.domains())
         deletion = self._delete(connection)
-        return Upserted(tuple(changes.results), len(deletion[0]), (*operations, *deletion[1]))
+        adds_only = not (changes.replaced or deletion[0])
+        return Upserted(tuple(changes.results), len(deletion[0]), (*operations, *deletion[1]), adds_only)
 
     def _collections(self, connection: sqlite3.Connection) -> Mapping[str, Collection]:
         first: dict[str, int] = {}
@@ -132,6 +141,16 @@ class _Changes:
             self.replaced.append(stored)
         self.added.append(row)
         self.results.append(Result(memory_id, Outcome.NEW if stored is None else Outcome.CHANGED, row.etag))
+
+    @property
+    def kept_vectors(self) -> Mapping[str, Payload]:
+        """Payloads of the memories whose vectors stay as they are, by id."""
+        return {memory_id: payload for payloads in self._payloads.values() for memory_id, payload in payloads.items()}
+
+    def domains(self) -> dict[str, tuple[str, str]]:
+        """Returns the old and the new domain of what is written again, by memory id."""
+        new = {row.memory_id: row.domain for row in self.added}
+        return {row.memory_id: (row.domain, new[row.memory_id]) for row in self.replaced}
 
     def operations(self) -> tuple[Operation, ...]:
         """Returns what the engine must do."""

@@ -19,7 +19,8 @@ from grpc_status.rpc_status import from_call
 
 from atlas import tensors
 from atlas.channel import open_channel
-from atlas.memory.v1 import collection_pb2, collection_pb2_grpc, memory_pb2, memory_pb2_grpc, salience_pb2_grpc
+from atlas.clock import Clock
+from atlas.memory.v1 import collection_pb2, collection_pb2_grpc, memory_pb2, memory_pb2_grpc, operation_pb2_grpc, salience_pb2_grpc
 from atlas.server import RunningServer
 from atlas.type.v1 import type_pb2
 from services.memory.__main__ import running
@@ -39,11 +40,12 @@ class Memory:
     memories: Any
     salience: Any
     channel: grpc.aio.Channel
+    operations: Any
 
 
 @asynccontextmanager
-async def memory_service(folder: Path, **settings: Any) -> AsyncIterator[Memory]:
-    """Serves from `folder` for the length of the block."""
+async def memory_service(folder: Path, *, clock: Clock | None = None, **settings: Any) -> AsyncIterator[Memory]:
+    """Serves from `folder` for the length of the block; `clock` tells the service when things happen."""
     chosen = MemorySettings(
         port=0,
         metrics_port=-1,
@@ -52,7 +54,7 @@ async def memory_service(folder: Path, **settings: Any) -> AsyncIterator[Memory]
         data_dir=folder,
         **{"free_space_watermark_bytes": 128 << 20, **settings},
     )
-    async with running(chosen) as server:
+    async with running(chosen, clock) as server:
         await server.until_ready()
         async with open_channel(server.address, service_names=["atlas.memory.v1.MemoryService"]) as channel:
             yield stubs(server, channel)
@@ -66,6 +68,7 @@ def stubs(server: Any, channel: grpc.aio.Channel) -> Memory:
         memory_pb2_grpc.MemoryServiceStub(channel),
         salience_pb2_grpc.SalienceServiceStub(channel),
         channel,
+        operation_pb2_grpc.OperationServiceStub(channel),
     )
 
 

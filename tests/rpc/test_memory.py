@@ -569,7 +569,8 @@ async def test_a_bad_query_is_refused_naming_the_field(memory: Memory) -> None:
         ({"vectors": [named(good * np.float32("nan"))]}, Code.INVALID_ARGUMENT, "vectors[0].dense"),
         ({"vectors": [named(good * 0)]}, Code.INVALID_ARGUMENT, "vectors[0].dense"),
         ({"vectors": [named(good, fingerprint="foreign/1")]}, Code.FAILED_PRECONDITION, "vectors[0].fingerprint"),
-        ({"vectors": [named(good), named(good)]}, Code.INVALID_ARGUMENT, "vectors"),
+        ({"vectors": [named(good), named(good)]}, Code.INVALID_ARGUMENT, "vectors[1].fingerprint"),
+        ({"vectors": [named(good, fingerprint=f"f{number}") for number in range(9)]}, Code.INVALID_ARGUMENT, "vectors"),
         ({"text": "a", "filter": type_pb2.Filter()}, Code.INVALID_ARGUMENT, "filter"),
     ]
     for fields, code, field in cases:
