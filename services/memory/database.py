@@ -14,6 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
+import msgspec
+
 from atlas.errors import DependencyDownError, DiskFullError, StartupError
 
 from . import schema
@@ -236,7 +238,14 @@ def _prepared(path: Path) -> sqlite3.Connection:
     if version == 0:
         schema.create(connection)
     elif version < schema.VERSION:
-        schema.migrate(connection, version)
+        try:
+            schema.migrate(connection, version)
+        except (sqlite3.DatabaseError, msgspec.MsgspecError, ValueError) as error:
+            connection.close()
+            raise StartupError(
+                f"{path} of schema version {version} cannot be brought to version {schema.VERSION} ({error}); it is as it was: "
+                "go on with the ATLAS that wrote it, or restore the data folder from a copy"
+            ) from error
     return connection
 
 

@@ -18,7 +18,7 @@ from .forgetting import forget
 from .revoking import Selector
 
 _UUID = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_OF_MEMORY = ("event", "checkpoint", "salience_state", "salience_pin", "salience_mark", "memory")
+_OF_MEMORY = ("event", "checkpoint", "salience_state", "salience_pin", "memory")
 _FEW = 8
 
 
@@ -37,7 +37,7 @@ def erase_memories(connection: sqlite3.Connection, tenant: str, memory_ids: Coll
     ids = json.dumps(list(memory_ids))
     events, checkpoints = _count(connection, "event", tenant, ids), _count(connection, "checkpoint", tenant, ids)
     forget(connection, tenant, list(memory_ids))
-    marks.drop(connection, tenant, ids)
+    marks.drop(connection, tenant, memory_ids)
     return Erased(events, checkpoints, _take_out_of_pools(connection, tenant, memory_ids), _drop_answers(connection, tenant, memory_ids))
 
 
@@ -68,7 +68,9 @@ def memories_remain(connection: sqlite3.Connection, tenant: str, memory_ids: Col
     ids = json.dumps(list(memory_ids))
     if any(_count(connection, table, tenant, ids) for table in _OF_MEMORY):
         return True
-    keys = {_key(one) for one in memory_ids}
+    if marks.any_of(connection, tenant, memory_ids):
+        return True
+    keys = {marks.packed(one) for one in memory_ids}
     pools = connection.execute("SELECT pool FROM impression WHERE tenant = ?", (tenant,))
     if any(_names(pool, keys) for (pool,) in pools):
         return True
@@ -110,7 +112,7 @@ def _count(connection: sqlite3.Connection, table: str, tenant: str, ids: str) ->
 
 
 def _take_out_of_pools(connection: sqlite3.Connection, tenant: str, memory_ids: Collection[str]) -> int:
-    keys = {_key(one) for one in memory_ids}
+    keys = {marks.packed(one) for one in memory_ids}
     gone = set(memory_ids)
     rows = connection.execute("SELECT search_id, pool FROM impression WHERE tenant = ?", (tenant,))
     changed = [
@@ -135,7 +137,3 @@ def _drop_answers(connection: sqlite3.Connection, tenant: str, memory_ids: Colle
     named = [key for *key, answer in rows if not wanted.isdisjoint(_UUID.findall(answer))]
     connection.executemany("DELETE FROM replay WHERE tenant = ? AND method = ? AND request_id = ?", named)
     return len(named)
-
-
-def _key(memory_id: str) -> bytes:
-    return bytes.fromhex(memory_id.replace("-", ""))
