@@ -53,6 +53,8 @@ class Database:
         self._groups: queue.SimpleQueue[list[_Job]] = queue.SimpleQueue()
         self._readers = ThreadPoolExecutor(max_workers=1, thread_name_prefix="database-read")
         self._synchronous: Durability | None = None
+        self.commit_count = 0
+        """Transactions that were committed with changes."""
         # What an earlier process committed without fsync may still be only in the page cache.
         self._unsynced = True
         self._writer = threading.Thread(target=self._write_groups, name="database-write", daemon=True)
@@ -133,8 +135,10 @@ class Database:
             self._writing.execute("BEGIN IMMEDIATE")
             begin = self._writing.total_changes
             attempts = [self._attempt(job, alone=len(jobs) == 1) for job in jobs]
-            self._sync_if_needed(changed=self._writing.total_changes != begin)
+            changed = self._writing.total_changes != begin
+            self._sync_if_needed(changed=changed)
             self._writing.execute("COMMIT")
+            self.commit_count += changed
         if transaction.error is not None and self._writing.in_transaction:
             self._writing.execute("ROLLBACK")
         for job, attempt in zip(jobs, attempts or [transaction] * len(jobs), strict=True):

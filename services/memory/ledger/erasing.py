@@ -44,6 +44,7 @@ def erase_memories(connection: sqlite3.Connection, tenant: str, memory_ids: Coll
 def erase_principal(connection: sqlite3.Connection, scope: Scope, principal: str, rule: SalienceRule, *, time_s: float) -> Erased:
     """Erases all evidence and impressions of a principal that a scope covers, in one transaction that is the caller's."""
     selector = Selector(principals=(principal,))
+    checkpoints = _checkpoint_count(connection, scope, principal)
     # First the sums lose it, then the rows go, those that were revoked before too.
     revoking.revoke(connection, scope, selector, rule, time_s=time_s)
     revoked = _rows_of(connection, scope, principal)
@@ -60,7 +61,7 @@ def erase_principal(connection: sqlite3.Connection, scope: Scope, principal: str
     connection.executemany("DELETE FROM impression WHERE tenant = ? AND search_id = ?", [(scope.tenant, one) for one in shown])
     if not scope.domains:
         connection.execute("DELETE FROM salience_budget WHERE tenant = ? AND principal = ?", (scope.tenant, principal))
-    return Erased(len(revoked), 0, len(shown), 0)
+    return Erased(len(revoked), checkpoints, len(shown), 0)
 
 
 def memories_remain(connection: sqlite3.Connection, tenant: str, memory_ids: Collection[str]) -> bool:
@@ -83,12 +84,7 @@ def principal_remains(connection: sqlite3.Connection, scope: Scope, principal: s
     """Whether an event, checkpoint or impression of a principal that the scope covers is left."""
     if _rows_of(connection, scope, principal):
         return True
-    held = connection.execute(
-        "SELECT m.domain FROM checkpoint e JOIN memory m ON m.tenant = e.tenant AND m.memory_id = e.memory_id"
-        " WHERE e.tenant = ? AND e.principal = ?",
-        (scope.tenant, principal),
-    )
-    if any(scope.covers(domain) for (domain,) in held):
+    if _checkpoint_count(connection, scope, principal):
         return True
     shown = connection.execute("SELECT search_id FROM impression WHERE tenant = ? AND principal = ?", (scope.tenant, principal)).fetchall()
     return any(impressions.find(connection, scope, search_id) is not None for (search_id,) in shown)
@@ -101,6 +97,15 @@ def _rows_of(connection: sqlite3.Connection, scope: Scope, principal: str) -> li
         (scope.tenant, principal),
     )
     return [(tenant, memory_id, search_id, kind) for domain, tenant, memory_id, search_id, kind in rows if scope.covers(domain)]
+
+
+def _checkpoint_count(connection: sqlite3.Connection, scope: Scope, principal: str) -> int:
+    rows = connection.execute(
+        "SELECT m.domain FROM checkpoint e JOIN memory m ON m.tenant = e.tenant AND m.memory_id = e.memory_id"
+        " WHERE e.tenant = ? AND e.principal = ?",
+        (scope.tenant, principal),
+    )
+    return sum(scope.covers(domain) for (domain,) in rows)
 
 
 def _count(connection: sqlite3.Connection, table: str, tenant: str, ids: str) -> int:
