@@ -11,7 +11,8 @@ from .ledger import schema as ledger_schema
 VERSION = 2
 """Kept in `PRAGMA user_version`; counts up whenever an older program could not read the file."""
 
-_CATALOG = """
+TABLES = (
+    """
 CREATE TABLE sync_mark (one INTEGER PRIMARY KEY CHECK (one = 1), count INTEGER NOT NULL);
 INSERT INTO sync_mark VALUES (1, 0);
 
@@ -55,12 +56,15 @@ CREATE TABLE replay (
 ) WITHOUT ROWID;
 CREATE INDEX replay_time ON replay (time_s);
 """
-"""Tables of journal, catalog and replays."""
+    + ledger_schema.TABLES
+    + GENERATIONS
+)
+"""Tables of journal, catalog, replays, ledger and generations."""
 
 
 def create(connection: sqlite3.Connection) -> None:
     """Makes the tables of a new file."""
-    connection.executescript(f"BEGIN; {_CATALOG} {ledger_schema.TABLES} {GENERATIONS} PRAGMA user_version = {VERSION}; COMMIT;")
+    connection.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
 
 
 def migrate(connection: sqlite3.Connection, version: int) -> None:
