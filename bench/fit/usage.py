@@ -245,9 +245,8 @@ def report(found: Sequence[Case], rule: UsageRule) -> None:
     """Prints what the thresholds reach on the even-numbered questions."""
     given = table(found, told_weight=rule.told_weight, told_share=rule.told_share)
     print(rule)
-    print(
-        f"{'set, language':24} {'answer':10} {'hits':>6} {'used':>6}  {'USED precision':>14} {'recall':>7}  {'UNUSED precision':>16} {'recall':>7}"
-    )
+    head = ("set, language", "answer", "hits", "used", "USED precision", "recall", "UNUSED precision", "recall")
+    print("{:24} {:10} {:>6} {:>6}  {:>14} {:>7}  {:>16} {:>7}".format(*head))
     for group in sorted(set(given.groups)):
         for kind in ("all", *sorted(set(given.kinds[given.groups == group]))):
             rows = ~given.odd & (given.groups == group) & ((given.kinds == kind) | (kind == "all"))
