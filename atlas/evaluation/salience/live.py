@@ -183,8 +183,8 @@ class _Play:
         self._moved += sum(hit.rank != hit.rank_before_salience for hit in clean)
         for hit in clean:
             at, why = place[hit.memory.memory_id], _why(hit)
-            self._worst = max(self._worst, abs(everything[at] - (why.salience_log_odds or 0.0)))
-            self._worst_outside = max(self._worst_outside, abs(outside[at] - (why.outside_log_odds or 0.0)))
+            self._worst = max(self._worst, abs(float(everything[at]) - (why.salience_log_odds or 0.0)))
+            self._worst_outside = max(self._worst_outside, abs(float(outside[at]) - (why.outside_log_odds or 0.0)))
         self._mismatches += not self._same_order([place[hit.memory.memory_id] for hit in clean], rows, outside, _why(answer.hits[0]))
 
     def _same_order(self, order: Sequence[int], rows: Numbers, outside: Floats, why: Explanation) -> bool:
