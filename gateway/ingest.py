@@ -7,18 +7,18 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, M
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from atlas.errors import AtlasError, DeadlineError, DependencyDownError, DiskFullError, NotFoundError, OverloadedError
+from atlas.errors import AtlasError, DeadlineError, DependencyDownError, DiskFullError, NotFoundError, OverloadedError, SchemaMismatchError
 from atlas.identity import memory_id
 from atlas.ranking import Kind
 
 from .changes import Change, Difference, change_of
 from .chunking import Chunk, identity_text
-from .clients import EmbedderModel, MemoryClient
+from .clients import MemoryClient
 from .clients.memory import MAX_IDS
 from .cutting import Cutter, Uncut
+from .embedders import FOREIGN, Embedders, Encoder
 from .grouping import GroupRule, handled_in_groups
 from .memories import Durability, JsonValue, Memory, Place, Scope
-from .models import Models
 from .steps import Steps
 from .writes import Embedded, Writer, write_of
 
@@ -118,9 +118,9 @@ class GroupLimits:
 class Ingester:
     """Ingests streams of documents."""
 
-    def __init__(self, *, memory: MemoryClient, models: Models, cutter: Cutter, writer: Writer, limits: GroupLimits) -> None:
+    def __init__(self, *, memory: MemoryClient, embedders: Embedders, cutter: Cutter, writer: Writer, limits: GroupLimits) -> None:
         self._memory = memory
-        self._models = models
+        self._embedders = embedders
         self._cutter = cutter
         self._writer = writer
         self._limits = limits
@@ -134,10 +134,9 @@ class Ingester:
             SchemaMismatchError: The collection holds vectors of another model.
         """
         # A model that was known before may be another one by now: a stream asks once.
-        self._models.forget_embedder()
-        model = await steps.run(lambda deadline: self._models.embedder(deadline=deadline))
-        await self._writer.find_collection(scope, options.collection, model, steps)
-        stream = _Stream(self._memory, self._cutter, self._writer, options, scope, steps, model)
+        self._embedders.forget()
+        encoder = await self._encoder(options.collection, scope, steps)
+        stream = _Stream(self._memory, self._embedders, self._cutter, self._writer, options, scope, steps, encoder)
         rule: GroupRule[Item] = GroupRule(
             max_count=self._limits.document_count,
             max_size=self._limits.text_bytes,
@@ -148,18 +147,30 @@ class Ingester:
         async for acknowledgement in handled_in_groups(items, rule, stream.handle, flight_count=self._limits.flight_count):
             yield acknowledgement
 
+    async def _encoder(self, collection: str, scope: Scope, steps: Steps) -> Encoder:
+        encoder = await steps.run(lambda deadline: self._embedders.of_collection(collection, deadline=deadline))
+        try:
+            await self._writer.find_collection(scope, collection, encoder.model, steps)
+        except SchemaMismatchError:
+            await steps.run(lambda deadline: self._embedders.learn(scope, deadline=deadline))
+            encoder = await steps.run(lambda deadline: self._embedders.of_collection(collection, deadline=deadline))
+            await self._writer.find_collection(scope, collection, encoder.model, steps)
+        return encoder
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class _Stream:
     """One stream under way."""
 
     memory: MemoryClient
+    embedders: Embedders
     cutter: Cutter
     writer: Writer
     options: StreamOptions
     scope: Scope
     steps: Steps
-    model: EmbedderModel
+    encoder: Encoder
+    """Who makes the vectors; another one after a switch of the collection."""
 
     async def handle(self, items: Sequence[Item]) -> Sequence[Acknowledgement]:
         """Stores a group and acknowledges its documents in their order."""
@@ -179,18 +190,29 @@ class _Stream:
         return [acknowledgement for pair in group for acknowledgement in await self._isolated([pair])]
 
     async def _stored(self, group: Sequence[tuple[Item, Document]]) -> list[Acknowledgement]:
+        try:
+            return await self._stored_with(self.encoder, group)
+        except SchemaMismatchError as error:
+            if error.reason != FOREIGN:
+                raise
+            # The collection points to another generation by now.
+            await self.steps.run(lambda deadline: self.embedders.learn(self.scope, deadline=deadline))
+            self.encoder = await self.steps.run(lambda deadline: self.embedders.of_collection(self.options.collection, deadline=deadline))
+        return await self._stored_with(self.encoder, group)
+
+    async def _stored_with(self, encoder: Encoder, group: Sequence[tuple[Item, Document]]) -> list[Acknowledgement]:
         documents = [document for _, document in group]
         uncut = [Uncut(document.text, document.title, document.speaker, document.kind, document.language) for document in documents]
-        chunks = await self.cutter.cut(uncut, self.model, self.steps)
+        chunks = await self.cutter.cut(uncut, encoder, self.steps)
         stored = await self._stored_by_source([document.source for document in documents])
         changes = [
             change_of(list(_memories(document, cut, self.options.collection, self.scope.tenant)), stored.get(document.source, ()))
             for document, cut in zip(documents, chunks, strict=True)
         ]
         if any(change.to_write for change in changes) and not stored:
-            await self._ensure_collection()
+            await self._ensure_collection(encoder)
         to_embed = [memory for change in changes for memory in change.to_embed]
-        embedded = await self.writer.embed(to_embed, self.model, self.steps, bulk=True)
+        embedded = await self.writer.embed(to_embed, encoder, self.steps, bulk=True)
         await self._apply(changes, embedded)
         return [_acknowledgement(item, change, embedded) for (item, _), change in zip(group, changes, strict=True)]
 
@@ -206,9 +228,9 @@ class _Stream:
             by_source.setdefault(memory.source, []).append(memory)
         return by_source
 
-    async def _ensure_collection(self) -> None:
+    async def _ensure_collection(self, encoder: Encoder) -> None:
         await self.writer.ensure_collection(
-            self.scope, self.options.collection, self.model, self.steps, in_search_all=self.options.in_search_all
+            self.scope, self.options.collection, encoder.model, self.steps, in_search_all=self.options.in_search_all
         )
 
     async def _apply(self, changes: Iterable[Change], embedded: Mapping[str, Embedded]) -> None:

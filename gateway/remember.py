@@ -16,13 +16,13 @@ from atlas.ranking import Kind
 
 from .changes import Difference, differences
 from .chunking import Chunk, identity_text
-from .clients import EmbedderModel, MemoryClient
+from .clients import MemoryClient
 from .clients.memory import MAX_IDS, Written
 from .cutting import Cutter, Uncut
+from .embedders import FOREIGN, Embedders, Encoder
 from .memories import Durability, JsonValue, Memory, Place, Scope
-from .models import Models
 from .steps import Steps
-from .writes import Writer, write_of
+from .writes import Embedded, Writer, write_of
 
 # The memory that is edited has to exist still; a fixed word, so that a repeated request stays the same request.
 _MUST_EXIST = "*"
@@ -86,6 +86,8 @@ class _Drafts:
     """Those of each text, in the order of the request."""
     edited_ids: frozenset[str]
     """Those that must exist already."""
+    encoders: Mapping[str, Encoder]
+    """Who makes the vectors of each collection."""
 
     @property
     def every(self) -> list[Memory]:
@@ -96,10 +98,10 @@ class _Drafts:
 class Rememberer:
     """Remembers texts."""
 
-    def __init__(self, *, memory: MemoryClient, models: Models, cutter: Cutter, writer: Writer, interactive_text_count: int) -> None:
+    def __init__(self, *, memory: MemoryClient, embedders: Embedders, cutter: Cutter, writer: Writer, interactive_text_count: int) -> None:
         """Embeds up to `interactive_text_count` texts ahead of bulk work, more along with it."""
         self._memory = memory
-        self._models = models
+        self._embedders = embedders
         self._cutter = cutter
         self._writer = writer
         self._interactive_text_count = interactive_text_count
@@ -114,25 +116,59 @@ class Rememberer:
             InvalidInputError: An edited text is too long for one memory, or two texts are one memory with different fields.
             SchemaMismatchError: A collection holds vectors of another model.
         """
-        model = await steps.run(lambda deadline: self._models.embedder(deadline=deadline))
-        drafts = await self._drafts(texts, scope, model, steps)
         try:
-            outcomes = await self._store(drafts, scope, model, steps, request_id, durability)
+            return await self._remembered(texts, scope, steps, request_id, durability)
+        except SchemaMismatchError as error:
+            if error.reason != FOREIGN:
+                raise
+            # A collection points to another generation by now; nothing was written.
+            await steps.run(lambda deadline: self._embedders.learn(scope, deadline=deadline))
+        return await self._remembered(texts, scope, steps, request_id, durability)
+
+    async def _remembered(
+        self, texts: Sequence[NewMemory], scope: Scope, steps: Steps, request_id: str, durability: Durability
+    ) -> list[Remembered]:
+        drafts = await self._drafts(texts, scope, steps)
+        try:
+            outcomes = await self._store(drafts, scope, steps, request_id, durability)
         except SchemaMismatchError as error:
             if error.reason != _DELETED_MEANWHILE:
                 raise
-            outcomes = await self._store(drafts, scope, model, steps, request_id, durability)
+            outcomes = await self._store(drafts, scope, steps, request_id, durability)
         return [_remembered(memories, outcomes) for memories in drafts.of_each]
 
-    async def _drafts(self, texts: Sequence[NewMemory], scope: Scope, model: EmbedderModel, steps: Steps) -> _Drafts:
+    async def _drafts(self, texts: Sequence[NewMemory], scope: Scope, steps: Steps) -> _Drafts:
         texts = await self._completed(texts, scope, steps)
-        uncut = [Uncut(new.text, new.title, new.speaker, _kind(new), whole=True) for new in texts]
-        of_each = [
-            _memories(new, chunks, scope.tenant, f"memories[{index}]")
-            for index, (new, chunks) in enumerate(zip(texts, await self._cutter.cut(uncut, model, steps), strict=True))
-        ]
+        encoders = await self._encoders(texts, steps)
+        chunks = await self._cut(texts, encoders, steps)
+        pairs = enumerate(zip(texts, chunks, strict=True))
+        of_each = [_memories(new, cut, scope.tenant, f"memories[{index}]") for index, (new, cut) in pairs]
         _check_same(of_each)
-        return _Drafts(of_each, frozenset(new.memory_id for new in texts if new.memory_id is not None))
+        return _Drafts(of_each, frozenset(new.memory_id for new in texts if new.memory_id is not None), encoders)
+
+    async def _encoders(self, texts: Sequence[NewMemory], steps: Steps) -> dict[str, Encoder]:
+        return {
+            name: await steps.run(lambda deadline, name=name: self._embedders.of_collection(name, deadline=deadline))  # type: ignore[misc]
+            for name in dict.fromkeys(new.collection for new in texts)
+        }
+
+    async def _cut(self, texts: Sequence[NewMemory], encoders: Mapping[str, Encoder], steps: Steps) -> list[list[Chunk]]:
+        chunks: list[list[Chunk]] = [[] for _ in texts]
+        for fingerprint in dict.fromkeys(encoder.model.fingerprint for encoder in encoders.values()):
+            places = [index for index, new in enumerate(texts) if encoders[new.collection].model.fingerprint == fingerprint]
+            encoder = encoders[texts[places[0]].collection]
+            uncut = [Uncut(new.text, new.title, new.speaker, _kind(new), whole=True) for new in (texts[index] for index in places)]
+            for index, cut in zip(places, await self._cutter.cut(uncut, encoder, steps), strict=True):
+                chunks[index] = cut
+        return chunks
+
+    async def _embedded(self, memories: Sequence[Memory], encoders: Mapping[str, Encoder], steps: Steps) -> dict[str, Embedded]:
+        bulk = len(memories) > self._interactive_text_count
+        embedded: dict[str, Embedded] = {}
+        for name in dict.fromkeys(memory.collection for memory in memories):
+            own = [memory for memory in memories if memory.collection == name]
+            embedded |= await self._writer.embed(own, encoders[name], steps, bulk=bulk)
+        return embedded
 
     async def _completed(self, texts: Sequence[NewMemory], scope: Scope, steps: Steps) -> list[NewMemory]:
         """Fills in what an edit leaves as it is."""
@@ -146,7 +182,6 @@ class Rememberer:
         self,
         drafts: _Drafts,
         scope: Scope,
-        model: EmbedderModel,
         steps: Steps,
         request_id: str,
         durability: Durability,
@@ -163,8 +198,9 @@ class Rememberer:
         collections = list(dict.fromkeys(memory.collection for memory, difference in found if difference is Difference.NEW))
         to_embed = [memory for memory, difference in found if difference in (Difference.NEW, Difference.CONTENT)]
         # Neither needs the other: a wrong collection costs an embedding, a right one saves a wait.
-        embedding = self._writer.embed(to_embed, model, steps, bulk=len(to_embed) > self._interactive_text_count)
-        checking = asyncio.gather(*(self._writer.find_collection(scope, collection, model, steps) for collection in collections))
+        encoders = drafts.encoders
+        embedding = self._embedded(to_embed, encoders, steps)
+        checking = asyncio.gather(*(self._writer.find_collection(scope, name, encoders[name].model, steps) for name in collections))
         embedded, _ = await asyncio.gather(embedding, checking)
         writes = [
             write_of(memory, embedded.get(memory.memory_id), if_match=_MUST_EXIST if memory.memory_id in drafts.edited_ids else "")
@@ -178,8 +214,8 @@ class Rememberer:
             written = await steps.run(upsert)
         except NotFoundError:
             # Only now is it known that the request may leave something behind: it repeats no other one's id.
-            for collection in collections:
-                await self._writer.ensure_collection(scope, collection, model, steps)
+            for name in collections:
+                await self._writer.ensure_collection(scope, name, encoders[name].model, steps)
             written = await steps.run(upsert)
         outcomes.update((memory.memory_id, RememberOutcome(outcome)) for memory, outcome in zip(due, written.outcomes, strict=True))
         return outcomes

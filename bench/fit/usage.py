@@ -3,10 +3,10 @@
     python -m bench.fit.usage DATA_FOLDER
 
 DATA_FOLDER holds the sets squad-dev, xquad and locomo-dev. Each answerable question is searched in its own set; its five best hits are
-what an answerer was given. Answers are built from the passage that holds the answer: the bare answer; the answer in a way of speaking; the answer
-behind the words of the question; the passage's own sentence; that sentence without every third word. Two more must not count for any hit: a
-sentence of a passage that was not given, and a refusal. A hit is used if the answer was built from it and unused otherwise; another
-hit that holds the same answer word for word is counted as neither.
+what an answerer was given. Answers are built from the passage that holds the answer: the bare answer; the answer in a way of speaking;
+the answer behind the words of the question; the passage's own sentence; that sentence without every third word. Two more must not count
+for any hit: a sentence of a passage that was not given, and a refusal. A hit is used if the answer was built from it and unused
+otherwise; another hit that holds the same answer word for word is counted as neither.
 
 The odd-numbered questions choose: the most evidence at a precision of at least 95 % for either verdict, in every set and language. The
 even-numbered ones check. The command prints the constants for `gateway/learning/usage.py` and a table.
@@ -131,7 +131,7 @@ def cases(folder: Path, encoder: OpenVinoEncoder, weights: NDArray[np.float32]) 
         group = f"{folder.name} {language}"
         encoded = encode(encoder, [query.text for query in queries], group)
         for number, (query, vectors) in enumerate(zip(tqdm(queries, group), encoded, strict=True)):
-            found = [hit.passage_id for hit in search.search(query, vectors, candidate_count=20)]
+            found = search.pool(query, vectors, candidate_count=20)
             gold = [one for one in query.relevant if by_id[one].domain == query.domain or folder.name == "squad-dev"]
             yield from _of_question(group, language, query, wanted[query.query_id], found, gold, by_id, odd=number % 2 == 0)
 
@@ -163,11 +163,7 @@ def _of_question(
     source = next((one for one in gold if answer in by_id[one].text), next(iter(gold), ""))
     if not source or len(hits) < HIT_COUNT:
         return
-    made = (
-        answers(query, answer, by_id[source].text, language)
-        if answer in by_id[source].text
-        else _of_message(query, answer, by_id[source].text)
-    )
+    made = answers(query, answer, by_id[source].text, language) if answer in by_id[source].text else _of_message(answer, by_id[source].text)
     for kind, text in made:
         used = tuple(True if one == source else (None if answer in by_id[one].text or one in gold else False) for one in given)
         yield Case(group, kind, odd, tuple(supported(text, query.text, hits)), used)
@@ -177,7 +173,7 @@ def _of_question(
     yield Case(group, "refusal", odd, tuple(supported(REFUSAL[language], query.text, hits)), none)
 
 
-def _of_message(query: Query, answer: str, message: str) -> Iterator[tuple[str, str]]:
+def _of_message(answer: str, message: str) -> Iterator[tuple[str, str]]:
     # The reference answers of a conversation are not in its words: the message itself, without its speaker, is what an answer would quote.
     said = message.partition(": ")[2]
     yield "quoted", said

@@ -142,7 +142,7 @@ class MemoryClient:
             exploration_seed=exploration_seed,
         )
         if vector is not None:
-            request.vectors.append(_named(vector.vector, vector.fingerprint))
+            request.vectors.extend(_named(one.vector, one.fingerprint) for one in (vector, *vector.others))
             request.query_fragmentation = vector.fragmentation
         with renamed(own_path(restriction), "filter"):
             reply = await call(self._stub.QueryMemories, request, deadline=deadline)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +10,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from atlas import failpoints
-from atlas.clock import SystemClock
+from atlas.clock import Clock, SystemClock
 from atlas.failpoints import failpoint
 from atlas.logs import configure_logs
 from atlas.memory.v1 import (
@@ -27,30 +26,32 @@ from atlas.memory.v1 import (
 from atlas.metrics import new_registry
 from atlas.server import Registration, RunningServer, run, serving
 
-from . import ledger
 from .admission import Admission
 from .analyzer import Analyzer
 from .background import background
 from .candidates import CandidateFinder
 from .collection_service import CollectionService
 from .database import Database, open_database
-from .deletions import Forget
+from .erasure import Eraser
 from .failpoints import FAILPOINTS
 from .free_space import FreeSpace
 from .generations.filling import Filler
 from .generations.holds import WriteHolds
 from .generations.migration_calls import MigrationCalls
 from .generations.operation_service import OperationService
+from .ledger.forgetting import forget, rewritten
+from .ledger_metrics import LedgerMetrics
 from .locks import hold
+from .projection import SalienceProjector
+from .query import Places
 from .reading import MemoryReader
-from .salience import SalienceRule
 from .salience_service import SalienceService
 from .service import MemoryService
 from .settings import MemorySettings
-from .startup import check_fingerprints, check_read, recover
+from .startup import check_fingerprints, check_read, fit_ledger, recover
 from .store import Store
 from .stores import open_store
-from .upkeep import delete_outlived_regularly, flush_regularly, prune_regularly, report_engine
+from .upkeep import compact_regularly, delete_outlived_regularly, flush_regularly, prune_regularly, report_engine
 from .writer import Writer
 
 
@@ -64,12 +65,17 @@ async def main() -> None:
 
 
 @asynccontextmanager
-async def running(settings: MemorySettings) -> AsyncIterator[RunningServer]:
+async def running(settings: MemorySettings, clock: Clock | None = None) -> AsyncIterator[RunningServer]:
     """Recovers what an earlier process left and serves for the length of the block.
+
+    Args:
+        settings: What to serve, and where.
+        clock: Tells when things happen; the clock of this machine unless another is given.
 
     Raises:
         StartupError: The data folder is in use, damaged, or of a newer version.
     """
+    clock = clock or SystemClock()
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     failpoint("start.lock.before")
     with hold(settings.data_dir / "memory.lock"), ThreadPoolExecutor(max_workers=1, thread_name_prefix="prepare") as preparing:
@@ -82,12 +88,17 @@ async def running(settings: MemorySettings) -> AsyncIterator[RunningServer]:
             analyzer = Analyzer(settings.analyzer_parameters)
             writer = Writer(database, store)
             await check_fingerprints(database, analyzer)
+            await fit_ledger(database, clock, settings.ledger_policy)
             await recover(writer, database, store)
-            services = build_services(settings, database, store, writer, analyzer, preparing)
+            registry = new_registry()
+            metrics = LedgerMetrics(registry)
+            projector = SalienceProjector(database, store, rule=settings.salience_rule, clock=clock, metrics=metrics)
+            projector.attach()
+            services = build_services(settings, database, store, writer, analyzer, preparing, projector, metrics, clock)
             async with writer.running():
                 async with (
-                    serving(settings, services, readiness=partial(check_read, database, store), registry=new_registry()) as server,
-                    upkeep(settings, database, store, writer, server, [service.name for service in services]),
+                    serving(settings, services, readiness=partial(check_read, database, store), registry=registry) as server,
+                    upkeep(settings, database, store, writer, projector, server, clock, [service.name for service in services]),
                 ):
                     yield server
                 failpoint("stop.settle.before")
@@ -96,9 +107,16 @@ async def running(settings: MemorySettings) -> AsyncIterator[RunningServer]:
 
 @asynccontextmanager
 async def upkeep(
-    settings: MemorySettings, database: Database, store: Store, writer: Writer, server: RunningServer, names: Sequence[str]
+    settings: MemorySettings,
+    database: Database,
+    store: Store,
+    writer: Writer,
+    projector: SalienceProjector,
+    server: RunningServer,
+    clock: Clock,
+    names: Sequence[str],
 ) -> AsyncIterator[None]:
-    """Flushes, prunes and watches beside the block."""
+    """Flushes, prunes, folds, projects and watches beside the block."""
 
     async def set_serving(serving: bool) -> None:
         for name in names:
@@ -107,8 +125,10 @@ async def upkeep(
     retention = {"replay_days": settings.replay_retention_days, "impression_days": settings.impression_retention_days}
     async with background(
         flush=flush_regularly(writer, database, interval_s=settings.flush_interval_ms / 1000),
-        retire=delete_outlived_regularly(writer, SystemClock(), retention_days=settings.retired_generation_days),
-        prune=prune_regularly(database, SystemClock(), **retention),
+        retire=delete_outlived_regularly(writer, clock, retention_days=settings.retired_generation_days),
+        prune=prune_regularly(database, clock, **retention),
+        compact=compact_regularly(database, clock, settings.ledger_policy),
+        project=projector.run(interval_s=settings.projection_interval_ms / 1000),
         report=report_engine(store, set_serving),
         disk=database.watch(),
     ):
@@ -116,14 +136,29 @@ async def upkeep(
 
 
 def build_services(
-    settings: MemorySettings, database: Database, store: Store, writer: Writer, analyzer: Analyzer, preparing: ThreadPoolExecutor
+    settings: MemorySettings,
+    database: Database,
+    store: Store,
+    writer: Writer,
+    analyzer: Analyzer,
+    preparing: ThreadPoolExecutor,
+    projector: SalienceProjector,
+    metrics: LedgerMetrics,
+    clock: Clock,
 ) -> list[Registration]:
     """Builds the services of this part over what is open."""
-    clock = SystemClock()
     space = FreeSpace(settings.data_dir, watermark_bytes=settings.free_space_watermark_bytes)
-    forget = _forgetting(settings.salience_rule)
     holds = WriteHolds()
-    salience = SalienceService(database, rule=settings.salience_rule, clock=clock, space=space)
+    salience = SalienceService(
+        database,
+        policy=settings.ledger_policy,
+        clock=clock,
+        space=space,
+        eraser=Eraser(database, writer, store, rule=settings.salience_rule, clock=clock, new_id=new_id),
+        projector=projector,
+        metrics=metrics,
+        new_id=new_id,
+    )
     memories = MemoryService(
         MemoryReader(database, store),
         CandidateFinder(database, store, analyzer, depth=settings.branch_depth),
@@ -133,9 +168,11 @@ def build_services(
         space=space,
         clock=clock,
         forget=forget,
+        rewritten=rewritten,
         salience_of=salience.salience_of,
         preparing=preparing,
         admission=Admission(),
+        places=Places(settings.extended_count, settings.explore_count),
         holds=holds,
     )
     migrations = MigrationCalls(
@@ -158,7 +195,7 @@ def build_services(
         parameters=settings.analyzer_parameters,
         space=space,
         clock=clock,
-        new_id=lambda: str(uuid.uuid4()),
+        new_id=new_id,
         forget=forget,
         migrations=migrations,
     )
@@ -174,11 +211,9 @@ def build_services(
     ]
 
 
-def _forgetting(rule: SalienceRule) -> Forget:
-    def forget(connection: sqlite3.Connection, tenant: str, memory_ids: Sequence[str]) -> None:
-        ledger.forget(connection, tenant, memory_ids, rule)
-
-    return forget
+def new_id() -> str:
+    """Returns an id that nobody else has."""
+    return str(uuid.uuid4())
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from . import catalog
 from .analyzer import Analyzer, languages_that_matter
@@ -13,8 +13,8 @@ from .catalog import Collection
 from .database import Database
 from .drafts import DenseVector
 from .filters import domains_asked
-from .ledger import KnownSalience
-from .query import Found, PoolMember, assemble_pool
+from .ledger.records import KnownSalience
+from .query import Found, Places, PoolMember, united
 from .scopes import Scope
 from .store import SearchRequest, Store, StoredPoint, StoreFilter
 from .upserts import check_vector
@@ -39,6 +39,8 @@ class Query:
     candidate_count: int
     other_vectors: tuple[DenseVector, ...] = ()
     """The same query in the spaces of further models, each of another fingerprint than `dense`."""
+    places: Places = field(default_factory=Places)
+    """Places beyond the clean pool."""
 
     def vector_for(self, collection: Collection) -> DenseVector | None:
         """Returns the vector of the collection's own space, else the first one; None if the query has none."""
@@ -100,11 +102,16 @@ class CandidateFinder:
             names = {one.collection.generation: one.collection.name for one in searched}
             results = await self._store.search(requests, timeout_s=timeout_s)
             found = [Found(names[request.generation], result) for request, result in zip(requests, results, strict=True)]
-        pool = assemble_pool(found, fragmentation=query.fragmentation, candidate_count=query.candidate_count)
+        union = united(found, fragmentation=query.fragmentation, candidate_count=query.candidate_count)
+        clean, places, tenant = union.clean, query.places, query.scope.tenant
         collections = {one.collection.name: one.collection for one in searched}
-        candidates, known = await asyncio.gather(
-            self._with_payloads(pool, collections, timeout_s), _known(salience_of, query.scope.tenant, pool)
-        )
+        # What salience may bring in has to be known of all that was found, in one read.
+        asked = [*_ids(clean), *(union.rest_ids if places.extended_count else ())]
+        candidates, known = await asyncio.gather(self._with_payloads(clean, collections, timeout_s), _known(salience_of, tenant, asked))
+        if (places.extended_count or places.explore_count) and (guests := union.guests(_log_odds(known), places)):
+            late = [memory_id for memory_id in _ids(guests) if memory_id not in known]
+            more, others = await asyncio.gather(self._with_payloads(guests, collections, timeout_s), _known(salience_of, tenant, late))
+            candidates, known = candidates + more, {**known, **others}
         return Candidates(candidates, tuple(searched), known)
 
     def _request(self, query: Query, searched: Searched) -> SearchRequest | None:
@@ -143,10 +150,16 @@ class CandidateFinder:
         )
 
 
-async def _known(salience_of: SalienceOf | None, tenant: str, pool: Sequence[PoolMember]) -> Mapping[str, KnownSalience]:
-    if salience_of is None or not pool:
-        return {}
-    return await salience_of(tenant, [member.hit.memory_id for member in pool])
+async def _known(salience_of: SalienceOf | None, tenant: str, memory_ids: Sequence[str]) -> Mapping[str, KnownSalience]:
+    return {} if salience_of is None or not memory_ids else await salience_of(tenant, memory_ids)
+
+
+def _ids(pool: Sequence[PoolMember]) -> list[str]:
+    return [member.hit.memory_id for member in pool]
+
+
+def _log_odds(known: Mapping[str, KnownSalience]) -> dict[str, float]:
+    return {memory_id: one.reading.log_odds for memory_id, one in known.items()}
 
 
 def _searched(connection: sqlite3.Connection, query: Query) -> list[Searched]:

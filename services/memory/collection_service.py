@@ -24,7 +24,7 @@ from .durability import Durability
 from .encoding import to_timestamp
 from .free_space import FreeSpace
 from .generations.changes import drop_collection
-from .generations.messages import other_messages, serving_message
+from .generations.messages import other_messages, running_message, serving_message
 from .generations.migration_calls import MigrationCalls
 from .limits import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, MAX_REQUEST_ID_BYTES, check_bytes, checked_size
 from .page_tokens import checked_token, next_token
@@ -252,4 +252,5 @@ def _message(connection: sqlite3.Connection, collection: Collection, domains: fr
         create_time=to_timestamp(collection.create_time_us),
         languages={language: count for language, count in languages.items() if language},
         other_generations=other_messages(connection, collection.tenant, collection.name),
+        operation=running_message(connection, collection.tenant, collection.name),
     )

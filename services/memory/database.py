@@ -17,9 +17,8 @@ from typing import Any, TypeVar
 from atlas.errors import AtlasError, DependencyDownError, DiskFullError, StartupError
 from atlas.failpoints import failpoint
 
-from . import ledger, schema
+from . import schema
 from .durability import Durability
-from .generations.schema import SCHEMA as GENERATIONS
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
@@ -29,6 +28,8 @@ MAX_GROUP = 256
 """Most works of one transaction."""
 _CHECKPOINT_PAGES = 16_384
 """Size of the write-ahead log (64 MiB) at which a commit checkpoints it, if `checkpoint` did not before."""
+_SCRUB_BYTES = 16 * 1024 * 1024
+"""Zeros that are written at a time."""
 _STOP: list[_Job] = []
 _LASTING_FAULTS = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 """Primary result codes after which nobody knows what the disk holds."""
@@ -91,6 +92,19 @@ class Database:
         """
         # Whoever stops to watch must not take the news from the others.
         raise StartupError(str(await asyncio.shield(asyncio.wrap_future(self._broken))))
+
+    async def scan(self, work: Work[T]) -> T:
+        """Runs a long read on a snapshot and a connection of its own, so that other reads do not wait for it."""
+        return await asyncio.to_thread(_scan, self._path, work)
+
+    async def scrub(self) -> None:
+        """Overwrites what deleted rows left in the file and empties the write-ahead log.
+
+        Raises:
+            DependencyDownError: Readers held the log for so long that it could not be emptied; trying again is harmless.
+        """
+        await self.write(_overwrite_free_pages, durability=Durability.POWER_LOSS)
+        await asyncio.to_thread(_empty_log, self._path)
 
     async def checkpoint(self) -> None:
         """Moves the write-ahead log into the file without holding up readers or writers."""
@@ -236,6 +250,8 @@ def _connection(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA busy_timeout = 10000")
         connection.execute("PRAGMA cache_size = -32768")
         connection.execute("PRAGMA temp_store = MEMORY")
+        # Zeroes what is deleted inside a page that is written anyway; whole free pages are left to `scrub`.
+        connection.execute("PRAGMA secure_delete = FAST")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         connection.execute("PRAGMA user_version").fetchone()
     except sqlite3.DatabaseError:
@@ -273,9 +289,9 @@ def _brought_up(connection: sqlite3.Connection, path: Path) -> sqlite3.Connectio
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     failpoint("start.schema.before")
     if version == 0:
-        connection.executescript(f"BEGIN; {schema.TABLES} PRAGMA user_version = {schema.VERSION}; COMMIT;")
-    # Older versions differ only by tables that are made where they are missing.
-    connection.executescript(f"BEGIN; {ledger.SCHEMA} {GENERATIONS} PRAGMA user_version = {schema.VERSION}; COMMIT;")
+        schema.create(connection)
+    elif version < schema.VERSION:
+        schema.migrate(connection, version)
     failpoint("start.schema.after")
     return connection
 
@@ -295,6 +311,36 @@ def _lasting(error: BaseException) -> bool:
         # The extended code says more, its last byte is the primary one.
         return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _LASTING_FAULTS
     return isinstance(error, OSError)
+
+
+def _scan(path: Path, work: Work[T]) -> T:
+    connection = _connection(path)
+    try:
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute("BEGIN")
+        return work(connection)
+    finally:
+        connection.close()
+
+
+def _overwrite_free_pages(connection: sqlite3.Connection) -> None:
+    (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
+    connection.execute("CREATE TABLE scrub (zeros BLOB)")
+    # A new row takes free pages before the file grows; each page of a long row holds all but four bytes of it.
+    while (free := connection.execute("PRAGMA freelist_count").fetchone()[0]) > 0:
+        size_bytes = min(_SCRUB_BYTES, free * (page_bytes - 4))
+        connection.execute("INSERT INTO scrub VALUES (zeroblob(?))", (size_bytes,))
+    connection.execute("DROP TABLE scrub")
+
+
+def _empty_log(path: Path) -> None:
+    connection = _connection(path)
+    try:
+        busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    finally:
+        connection.close()
+    if busy:
+        raise DependencyDownError("readers hold the database's log; it could not be emptied", reason="LOG_IN_USE", retry_after_ms=1_000)
 
 
 def _named(error: BaseException) -> BaseException:

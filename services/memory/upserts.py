@@ -22,6 +22,8 @@ from .store import Operation, Payload, Point, ReplacePayloads, UpsertPoints
 
 Check = Callable[[Sequence[Operation]], None]
 """Raises for operations that the store would refuse."""
+Rewritten = Callable[[sqlite3.Connection, str, Mapping[str, tuple[str, str]]], None]
+"""Is told of memories of a tenant that were written again, with their old and new domain; runs in the transaction that writes them."""
 
 
 class Outcome(IntEnum):
@@ -63,6 +65,7 @@ class Upsert:
     """Now, in microseconds since the epoch."""
     check: Check
     forget: Forget
+    rewritten: Rewritten
 
     def run(self, connection: sqlite3.Connection, seq: int) -> Upserted:
         """Writes catalog rows and returns what the engine must do, all or nothing.
@@ -83,6 +86,8 @@ class Upsert:
         memory_rows.put_rows(connection, changes.added)
         tallies = catalog.tally_changes((row.tally_key for row in changes.added), (row.tally_key for row in changes.replaced))
         catalog.add_to_tallies(connection, tallies)
+        if changes.replaced:
+            self.rewritten(connection, self.scope.tenant, changes.domains())
         deletion = self._delete(connection)
         adds_only = not (changes.replaced or deletion[0])
         return Upserted(tuple(changes.results), len(deletion[0]), (*operations, *deletion[1]), adds_only)
@@ -141,6 +146,11 @@ class _Changes:
     def kept_vectors(self) -> Mapping[str, Payload]:
         """Payloads of the memories whose vectors stay as they are, by id."""
         return {memory_id: payload for payloads in self._payloads.values() for memory_id, payload in payloads.items()}
+
+    def domains(self) -> dict[str, tuple[str, str]]:
+        """Returns the old and the new domain of what is written again, by memory id."""
+        new = {row.memory_id: row.domain for row in self.added}
+        return {row.memory_id: (row.domain, new[row.memory_id]) for row in self.replaced}
 
     def operations(self) -> tuple[Operation, ...]:
         """Returns what the engine must do."""

@@ -19,6 +19,7 @@ from grpc_status.rpc_status import from_call
 
 from atlas import tensors
 from atlas.channel import open_channel
+from atlas.clock import Clock
 from atlas.memory.v1 import collection_pb2, collection_pb2_grpc, memory_pb2, memory_pb2_grpc, operation_pb2_grpc, salience_pb2_grpc
 from atlas.server import RunningServer
 from atlas.type.v1 import type_pb2
@@ -43,8 +44,8 @@ class Memory:
 
 
 @asynccontextmanager
-async def memory_service(folder: Path, **settings: Any) -> AsyncIterator[Memory]:
-    """Serves from `folder` for the length of the block."""
+async def memory_service(folder: Path, *, clock: Clock | None = None, **settings: Any) -> AsyncIterator[Memory]:
+    """Serves from `folder` for the length of the block; `clock` tells the service when things happen."""
     chosen = MemorySettings(
         port=0,
         metrics_port=-1,
@@ -53,7 +54,7 @@ async def memory_service(folder: Path, **settings: Any) -> AsyncIterator[Memory]
         data_dir=folder,
         **{"free_space_watermark_bytes": 128 << 20, **settings},
     )
-    async with running(chosen) as server:
+    async with running(chosen, clock) as server:
         await server.until_ready()
         async with open_channel(server.address, service_names=["atlas.memory.v1.MemoryService"]) as channel:
             yield stubs(server, channel)

@@ -62,6 +62,7 @@ class EngineProcess:
         lock_wait_s: float,
         stall_limit_s: float,
         on_end: Callable[[], None],
+        background: bool = False,
     ) -> EngineProcess:
         """Starts a child and waits until it holds its lock.
 
@@ -71,6 +72,7 @@ class EngineProcess:
             lock_wait_s: Seconds of these that it may wait for a predecessor's lock.
             stall_limit_s: Seconds after which a child that does not answer is killed.
             on_end: Called once, at the moment from which on every call fails.
+            background: Whether it dies with this process, even in mid-call.
 
         Raises:
             StartupError: It ended, or was not ready in time.
@@ -79,6 +81,7 @@ class EngineProcess:
             sys.executable,
             *("-m", ENGINE_MODULE, str(folder)),
             *("--lock-wait-ms", str(round(lock_wait_s * 1000))),
+            *(["--background"] if background else []),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=_READ_BUFFER_BYTES,
