@@ -70,7 +70,7 @@ async def running(settings: GatewaySettings) -> AsyncIterator[RunningServer]:
         registry = new_registry()
         parts, migrating = await open_parts(settings, stack)
         service = GatewayService(parts, settings, metrics=SearchMetrics(registry), monotonic=time.monotonic)
-        administration = AdministrationService(migrating.migrations, settings)
+        administration = AdministrationService(migrating.migrations, parts.memory, settings)
         services = [
             Registration.of(gateway_pb2.DESCRIPTOR, "GatewayService", gateway_pb2_grpc.add_GatewayServiceServicer_to_server, service),
             Registration.of(

@@ -1,6 +1,6 @@
 """What a Python caller imports: `Atlas`, `AsyncAtlas`, and the plain values they take and give."""
 
-from .administration import AsyncAdministration, Generation, GenerationRole, Operation, OperationState, Verification
+from .administration import AsyncAdministration, Generation, GenerationRole, Moved, Operation, OperationState, Verification
 from .aio import AsyncAtlas
 from .results import (
     Acknowledgement,
@@ -40,6 +40,7 @@ __all__ = [
     "Hit",
     "Memory",
     "MemoryInput",
+    "Moved",
     "Notice",
     "Operation",
     "OperationState",

@@ -43,6 +43,7 @@ from .salience import SalienceRule
 from .salience_service import SalienceService
 from .service import MemoryService
 from .settings import MemorySettings
+from .sources.mover import SourceCalls
 from .startup import check_fingerprints, check_read, recover
 from .store import Store
 from .stores import open_store
@@ -127,6 +128,7 @@ def build_services(
         preparing=preparing,
         admission=Admission(),
         holds=holds,
+        sources=SourceCalls(database, store, writer, space=space, clock=clock),
     )
     migrations = MigrationCalls(
         database,

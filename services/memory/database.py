@@ -19,6 +19,7 @@ from atlas.errors import DiskFullError, StartupError
 from . import ledger, schema
 from .durability import Durability
 from .generations.schema import SCHEMA as GENERATIONS
+from .sources.aliases import SCHEMA as SOURCES
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
@@ -220,7 +221,8 @@ def _prepared(path: Path) -> sqlite3.Connection:
     if version == 0:
         connection.executescript(f"BEGIN; {schema.TABLES} PRAGMA user_version = {schema.VERSION}; COMMIT;")
     # Older versions differ only by tables that are made where they are missing.
-    connection.executescript(f"BEGIN; {ledger.SCHEMA} {GENERATIONS} PRAGMA user_version = {schema.VERSION}; COMMIT;")
+    made = (ledger.SCHEMA, GENERATIONS, SOURCES)
+    connection.executescript(f"BEGIN; {' '.join(made)} PRAGMA user_version = {schema.VERSION}; COMMIT;")
     return connection
 
 
