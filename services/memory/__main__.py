@@ -49,6 +49,7 @@ from .reading import MemoryReader
 from .salience_service import SalienceService
 from .service import MemoryService
 from .settings import MemorySettings
+from .sources.mover import SourceCalls
 from .startup import check_fingerprints, check_read, fit_ledger, recover
 from .store import Store
 from .stores import open_store
@@ -197,6 +198,7 @@ def _memory_service(opened: Opened, space: FreeSpace, salience: SalienceService,
         admission=Admission(),
         places=Places(settings.extended_count, settings.explore_count),
         holds=holds,
+        sources=SourceCalls(database, store, opened.writer, space=space, clock=opened.clock),
     )
 
 

@@ -7,6 +7,7 @@ import sqlite3
 from .generations.schema import SCHEMA as GENERATIONS
 from .ledger import migration
 from .ledger import schema as ledger_schema
+from .sources.aliases import SCHEMA as SOURCES
 
 VERSION = 2
 """Kept in `PRAGMA user_version`; counts up whenever an older program could not read the file."""
@@ -58,8 +59,9 @@ CREATE INDEX replay_time ON replay (time_s);
 """
     + ledger_schema.TABLES
     + GENERATIONS
+    + SOURCES
 )
-"""Tables of journal, catalog, replays, ledger and generations."""
+"""Tables of journal, catalog, replays, ledger, generations and sources."""
 
 
 def create(connection: sqlite3.Connection) -> None:
@@ -73,7 +75,7 @@ def migrate(connection: sqlite3.Connection, version: int) -> None:
     try:
         if version == 1:
             migration.from_version_1(connection)
-            for statement in GENERATIONS.split(";"):
+            for statement in (GENERATIONS + SOURCES).split(";"):
                 connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {VERSION}")
     except BaseException:
