@@ -49,6 +49,7 @@ from .reading import MemoryReader
 from .salience_service import SalienceService
 from .service import MemoryService
 from .settings import MemorySettings
+from .sources.mover import SourceCalls
 from .startup import check_fingerprints, check_read, fit_ledger, recover
 from .store import Store
 from .stores import open_store
@@ -92,7 +93,7 @@ async def running(settings: MemorySettings, clock: Clock | None = None) -> Async
             await fit_ledger(database, clock, settings.ledger_policy)
             await recover(writer, database, store)
             registry = new_registry()
-            metrics = LedgerMetrics(registry)
+            metrics = LedgerMetrics(registry, commit_count=lambda: database.commit_count)
             projector = SalienceProjector(database, store, rule=settings.salience_rule, clock=clock, metrics=metrics)
             projector.attach()
             opened = Opened(settings, database, store, writer, analyzer, preparing, projector, metrics, clock)
@@ -197,6 +198,7 @@ def _memory_service(opened: Opened, space: FreeSpace, salience: SalienceService,
         admission=Admission(),
         places=Places(settings.extended_count, settings.explore_count),
         holds=holds,
+        sources=SourceCalls(database, store, opened.writer, space=space, clock=opened.clock),
     )
 
 

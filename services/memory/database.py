@@ -14,6 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
+import msgspec
+
 from atlas.errors import AtlasError, DependencyDownError, DiskFullError, StartupError
 from atlas.failpoints import failpoint
 
@@ -55,6 +57,8 @@ class Database:
         self._groups: queue.SimpleQueue[list[_Job]] = queue.SimpleQueue()
         self._reads: queue.SimpleQueue[tuple[Work[Any], Outcome[Any]] | None] = queue.SimpleQueue()
         self._synchronous: Durability | None = None
+        self.commit_count = 0
+        """Transactions that were committed with changes."""
         self._broken: Future[object] = Future()
         # Opening has brought to disk what an earlier process committed without fsync.
         self._unsynced = False
@@ -187,6 +191,7 @@ class Database:
             self._sync_if_needed(changed=changed)
             failpoint("database.commit.before")
             self._writing.execute("COMMIT")
+            self.commit_count += changed
             self._note_synced(changed=changed)
             failpoint("database.commit.after")
         if transaction.error is not None:
@@ -326,7 +331,14 @@ def _brought_up(connection: sqlite3.Connection, path: Path) -> sqlite3.Connectio
     if version == 0:
         schema.create(connection)
     elif version < schema.VERSION:
-        schema.migrate(connection, version)
+        try:
+            schema.migrate(connection, version)
+        except (sqlite3.DatabaseError, msgspec.MsgspecError, ValueError) as error:
+            connection.close()
+            raise StartupError(
+                f"{path} of schema version {version} cannot be brought to version {schema.VERSION} ({error}); it is as it was: "
+                "go on with the ATLAS that wrote it, or restore the data folder from a copy"
+            ) from error
     failpoint("start.schema.after")
     return connection
 

@@ -84,7 +84,6 @@ class SalienceService(rpc.SalienceServiceServicer):
         recorded = await self._database.write(work, durability=durability)
         self._cleared = max(self._cleared, through)
         self._metrics.searches.inc()
-        self._metrics.transactions.inc()
         reply = pb.RecordEventsResponse(accepted_count=recorded.accepted, duplicate_count=recorded.duplicate)
         reply.durability = _DURABILITY[durability]
         reply.rejected.extend(pb.RejectedEvent(memory_id=memory_id, reason=reason) for memory_id, reason in (*refused, *recorded.rejected))

@@ -49,11 +49,10 @@ async def memory_service(folder: Path, *, clock: Clock | None = None, **settings
     """Serves from `folder` for the length of the block; `clock` tells the service when things happen."""
     chosen = MemorySettings(
         port=0,
-        metrics_port=-1,
         lame_duck_ms=0,
         drain_grace_ms=1000,
         data_dir=folder,
-        **{"free_space_watermark_bytes": 128 << 20, **settings},
+        **{"metrics_port": -1, "free_space_watermark_bytes": 128 << 20, **settings},
     )
     async with running(chosen, clock) as server:
         await server.until_ready()

@@ -21,7 +21,7 @@ from atlas.salience import SalienceRule
 
 from .arms import Asked, Marked, Observed, RuleLearner
 from .fetching import fetch_pools
-from .placing import ranked
+from .placing import Lever, Members, chosen, ranked
 from .pools import Flags, Floats, Numbers, Pools
 from .streams import Stream
 from .users import Moods, User
@@ -29,6 +29,8 @@ from .users import Moods, User
 OTHER_DOCUMENTS = 100
 """Documents beside those that are asked about, so that a pool has something to choose from."""
 CANDIDATES = 20
+_WHOLE = 200
+"""Candidates of a fetched pool: all that both branches find, so that places can be filled as memory fills them."""
 TOLERANCE = 1e-3
 """Log-odds that may differ: the services read the clock some milliseconds later than the replay, and evidence fades meanwhile."""
 _NO_FLAGS: Flags = np.zeros(0, dtype=np.bool_)
@@ -99,7 +101,7 @@ async def check_live(
     async with _collection(client, labelled, asked, name):
         distinct = list({query.query_id: query for query in asked}.values())
         pools = await fetch_pools(
-            client, distinct, collection=name, embedder=embedder, depth=100, concurrency=1, timeout_s=timeout_s, progress=_nothing
+            client, distinct, collection=name, embedder=embedder, depth=_WHOLE, concurrency=1, timeout_s=timeout_s, progress=_nothing
         )
         play = _Play(client, pools, labelled.qrels, RuleLearner(pools, rule, start_s=now()), Moods(user, len(asked), seed=0), name)
         for index, query in enumerate(asked):
@@ -129,7 +131,7 @@ class _Play:
         self._caller = Caller(name, SourceClass.USER)
         self._number = pools.numbers()
         self._answers: list[SearchResult] = []
-        self._marks = self._mismatches = self._moved = 0
+        self._marks = self._mismatches = self._moved = self._explore_count = 0
         self._worst = self._worst_outside = 0.0
 
     async def search(self, index: int, query: Query, user: User, now: Callable[[], float]) -> None:
@@ -147,14 +149,14 @@ class _Play:
             caller=self._caller,
         )
         self._answers.append(answer)
-        number = self._number[query.query_id]
-        rows = np.arange(self._pools.split[number], self._pools.split[number + 1])[:CANDIDATES]
-        members, bucket = self._pools.member[rows], int(self._pools.bucket[number])
-        self._compare(answer, rows, members, time_s)
-        relevance = self._pools.relevance[rows]
-        readable = ~np.isnan(relevance)
-        if readable.any():
-            self._learner.observe(Observed(members[readable], bucket, relevance[readable], time_s))
+        bucket = int(self._pools.bucket[self._number[query.query_id]])
+        rows, members = self._compare(answer, self._number[query.query_id], time_s)
+        drawn = members.rows[members.explored_from :]
+        for found, propensity in ((members.rows[: members.clean_count], 1.0), (drawn, members.propensity)):
+            relevance = self._pools.relevance[rows[found]]
+            readable = ~np.isnan(relevance)
+            if readable.any():
+                self._learner.observe(Observed(self._pools.member[rows[found]][readable], bucket, relevance[readable], time_s, propensity))
         await self._mark(index, query, answer, bucket, user, now)
 
     def found(self) -> LiveCheck:
@@ -173,36 +175,54 @@ class _Play:
             events_per_search=sum(answer.salience_write.accepted_count for answer in self._answers) / len(self._answers),
         )
 
-    def _compare(self, answer: SearchResult, rows: Numbers, members: Numbers, time_s: float) -> None:
-        everything, outside = self._learner.read(Asked(members, time_s, _NO_FLAGS))
-        place = {str(memory_id): at for at, memory_id in enumerate(self._pools.memory_ids[members])}
-        clean = [hit for hit in answer.hits if hit.pool == "clean"]
-        if any(hit.memory.memory_id not in place for hit in clean):
+    def _compare(self, answer: SearchResult, number: int, time_s: float) -> tuple[Numbers, Members]:
+        """Compares an answer with what the replay foresees; gives the question's rows and those of them that were reranked."""
+        pools = self._pools
+        rows = np.arange(pools.split[number], pools.split[number + 1])
+        everything, outside = self._learner.read(Asked(pools.member[rows], time_s, _NO_FLAGS))
+        members = self._members(answer, rows, everything)
+        place = {str(memory_id): at for at, memory_id in enumerate(pools.memory_ids[pools.member[rows]])}
+        kinds = dict.fromkeys(members.rows.tolist(), "extended")
+        kinds |= dict.fromkeys(members.rows[: members.clean_count].tolist(), "clean")
+        kinds |= dict.fromkeys(members.rows[members.explored_from :].tolist(), "explore")
+        same = all(kinds.get(place.get(hit.memory.memory_id, -1)) == hit.pool for hit in answer.hits)
+        for hit in answer.hits:
+            why, at = _why(hit), place.get(hit.memory.memory_id)
+            self._moved += hit.rank != hit.rank_before_salience
+            if at is not None:
+                self._worst = max(self._worst, abs(float(everything[at]) - (why.salience_log_odds or 0.0)))
+                self._worst_outside = max(self._worst_outside, abs(float(outside[at]) - (why.outside_log_odds or 0.0)))
+        if not same or not self._same_order([place[hit.memory.memory_id] for hit in answer.hits], rows, members, outside, answer):
             self._mismatches += 1
-            return
-        self._moved += sum(hit.rank != hit.rank_before_salience for hit in clean)
-        for hit in clean:
-            at, why = place[hit.memory.memory_id], _why(hit)
-            self._worst = max(self._worst, abs(everything[at] - (why.salience_log_odds or 0.0)))
-            self._worst_outside = max(self._worst_outside, abs(outside[at] - (why.outside_log_odds or 0.0)))
-        self._mismatches += not self._same_order([place[hit.memory.memory_id] for hit in clean], rows, outside, _why(answer.hits[0]))
+        return rows, members
 
-    def _same_order(self, order: Sequence[int], rows: Numbers, outside: Floats, why: Explanation) -> bool:
-        influence = Influence(final=why.influence, log_odds_limit=why.log_odds_limit)
-        scores = self._pools.logits_per_unit * self._pools.final_score[rows]
-        logits = scores + influence.final * outside.clip(-influence.log_odds_limit, influence.log_odds_limit)
-        expected = ranked(
-            self._pools.final_score[rows],
-            outside,
-            influence=influence.final,
-            limit=influence.log_odds_limit,
+    def _members(self, answer: SearchResult, rows: Numbers, everything: Floats) -> Members:
+        # While nothing is known, what is reranked beyond the pool was drawn by chance; later, what is more than that, salience brought in.
+        beyond = max(0, answer.candidate_count - CANDIDATES)
+        if len(self._answers) == 1:
+            self._explore_count = beyond
+        lever = Lever(Influence(), CANDIDATES, extended_count=beyond - self._explore_count, explore_count=self._explore_count)
+        return chosen(
+            self._pools.pool_score[rows],
+            everything,
+            self._pools.member[rows],
+            lever,
             logits_per_unit=self._pools.logits_per_unit,
+            seed=answer.search_id,
         )
-        kept = [at for at in expected.tolist() if at in set(order)]
-        return all(first == second or abs(logits[first] - logits[second]) <= TOLERANCE for first, second in zip(order, kept, strict=True))
+
+    def _same_order(self, order: Sequence[int], rows: Numbers, members: Members, outside: Floats, answer: SearchResult) -> bool:
+        why = _why(answer.hits[0])
+        limit, unit = why.log_odds_limit, self._pools.logits_per_unit
+        score = self._pools.final_score[rows]
+        logits = unit * score + why.influence * outside.clip(-limit, limit)
+        expected = ranked(score[members.rows], outside[members.rows], influence=why.influence, limit=limit, logits_per_unit=unit)
+        # Two that are as good as equal may stand either way: the clock moved on between the two readings.
+        pairs = zip(order, members.rows[expected].tolist(), strict=False)
+        return len(order) == min(CANDIDATES, len(expected)) and all(abs(logits[one] - logits[other]) <= TOLERANCE for one, other in pairs)
 
     async def _mark(self, index: int, query: Query, answer: SearchResult, bucket: int, user: User, now: Callable[[], float]) -> None:
-        shown = [hit for hit in answer.hits if hit.pool == "clean"][: user.result_count]
+        shown = answer.hits[: user.result_count]
         number = {str(memory_id): at for at, memory_id in enumerate(self._pools.memory_ids)}
         members = np.array([number[hit.memory.memory_id] for hit in shown], dtype=np.int64)
         relevant = np.array([self._qrels[query.query_id].get(hit.memory.document_id, 0) > 0 for hit in shown], dtype=np.float64)
