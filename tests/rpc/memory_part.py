@@ -1,8 +1,9 @@
-"""A real memory service on a free port with the real embedded engine, and short ways to call it."""
+"""A real memory service on a free port with a real store, and short ways to call it."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
@@ -27,6 +28,8 @@ from atlas.type.v1 import type_pb2
 from services.memory.__main__ import running
 from services.memory.settings import MemorySettings
 
+STORE_VARIABLE = "ATLAS_TEST_STORE"
+"""Store of every memory service in the tests: `edge` (default), `lancedb`, or `qdrant` on the server that `ATLAS_TEST_QDRANT` names."""
 DIMENSION = 16
 FINGERPRINT = "test-encoder/1;d=16"
 TIMEOUT_S = 20.0
@@ -44,6 +47,21 @@ class Memory:
     operations: Any
 
 
+def store_settings() -> dict[str, Any]:
+    """Settings of the store that the environment names."""
+    store = os.environ.get(STORE_VARIABLE, "edge")
+    if store != "qdrant":
+        return {"store": store}
+    host, _, port = os.environ["ATLAS_TEST_QDRANT"].rpartition(":")
+    return {"store": store, "qdrant_host": host, "qdrant_grpc_port": int(port), "qdrant_flush_interval_ms": 50}
+
+
+needs_edge = pytest.mark.skipif(
+    os.environ.get(STORE_VARIABLE, "edge") != "edge", reason=f"{STORE_VARIABLE} names a store without an engine process of its own"
+)
+"""Marks what is about the engine process."""
+
+
 @asynccontextmanager
 async def memory_service(folder: Path, *, clock: Clock | None = None, **settings: Any) -> AsyncIterator[Memory]:
     """Serves from `folder` for the length of the block; `clock` tells the service when things happen."""
@@ -52,7 +70,7 @@ async def memory_service(folder: Path, *, clock: Clock | None = None, **settings
         lame_duck_ms=0,
         drain_grace_ms=1000,
         data_dir=folder,
-        **{"metrics_port": -1, "free_space_watermark_bytes": 128 << 20, **settings},
+        **{"metrics_port": -1, "free_space_watermark_bytes": 128 << 20, **store_settings(), **settings},
     )
     async with running(chosen, clock) as server:
         await server.until_ready()
