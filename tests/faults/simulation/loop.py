@@ -53,6 +53,6 @@ def _close(coroutine: Any) -> None:
     for _ in range(100):
         try:
             coroutine.close()
-        except Exception:  # noqa: BLE001, S112 - a process that is gone has nobody to tell
+        except Exception:  # noqa: BLE001 - a process that is gone has nobody to tell
             continue
         return

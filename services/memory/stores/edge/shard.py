@@ -39,6 +39,7 @@ from ..schema import (
 )
 from .filters import having, within
 from .labels import Labels
+from .loading import load, sync, sync_tree
 from .protocol import DenseDatatype
 
 _DATATYPES = {
@@ -77,7 +78,7 @@ class Shard:
         if created:
             _create(home, spec, datatype)
         check_spec(home, spec)
-        shard = cls(edge.EdgeShard.load(str(home / "shard")))
+        shard = cls(load(home / "shard"))
         shard._ensure_payload_indexes()
         return shard, created
 
@@ -264,6 +265,8 @@ def _create(home: Path, spec: IndexSpec, datatype: DenseDatatype) -> None:
     Shard(shard)._ensure_payload_indexes()
     shard.flush()
     shard.close()
+    # Its flush leaves out files that hold nothing yet.
+    sync_tree(draft)
     with (draft / "spec.json").open("wb") as file:
         file.write(msgspec.json.encode(spec))
         file.flush()
@@ -271,15 +274,7 @@ def _create(home: Path, spec: IndexSpec, datatype: DenseDatatype) -> None:
     failpoint("engine.create.draft")
     draft.rename(home)
     failpoint("engine.create.renamed")
-    _fsync_folder(home.parent)
-
-
-def _fsync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(home.parent)
 
 
 def check_spec(home: Path, spec: IndexSpec) -> None:
