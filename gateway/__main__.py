@@ -16,7 +16,7 @@ from atlas.deadlines import Deadline
 from atlas.embedder.v1 import embedder_pb2
 from atlas.gateway.v1 import administration_pb2, administration_pb2_grpc, gateway_pb2, gateway_pb2_grpc
 from atlas.logs import configure_logs
-from atlas.memory.v1 import collection_pb2, memory_pb2, operation_pb2, salience_pb2
+from atlas.memory.v1 import collection_pb2, memory_pb2, operation_pb2, salience_pb2, snapshot_pb2
 from atlas.metrics import new_registry
 from atlas.reranker.v1 import reranker_pb2
 from atlas.server import Registration, RunningServer, run, serving
@@ -24,6 +24,7 @@ from atlas.server import Registration, RunningServer, run, serving
 from .administration_service import AdministrationService
 from .clients import CollectionClient, EmbedderClient, MemoryClient, RerankerClient, SalienceClient
 from .clients.generations import GenerationClient
+from .clients.snapshots import SnapshotClient
 from .cutting import Cutter
 from .embedders import Embedders, OpenEmbedder
 from .ingest import GroupLimits, Ingester
@@ -39,6 +40,7 @@ from .search_metrics import SearchMetrics
 from .server_state import Addresses, ServerState
 from .service import GatewayService, Parts
 from .settings import GatewaySettings
+from .snapshot_calls import SnapshotCalls
 from .writes import Writer
 
 _EMBEDDER = [embedder_pb2.DESCRIPTOR.services_by_name["EmbedderService"].full_name]
@@ -48,6 +50,7 @@ _MEMORY = [
     collection_pb2.DESCRIPTOR.services_by_name["CollectionService"].full_name,
     salience_pb2.DESCRIPTOR.services_by_name["SalienceService"].full_name,
     operation_pb2.DESCRIPTOR.services_by_name["OperationService"].full_name,
+    snapshot_pb2.DESCRIPTOR.services_by_name["SnapshotService"].full_name,
 ]
 
 
@@ -70,7 +73,7 @@ async def running(settings: GatewaySettings) -> AsyncIterator[RunningServer]:
         registry = new_registry()
         parts, migrating = await open_parts(settings, stack)
         service = GatewayService(parts, settings, metrics=SearchMetrics(registry), monotonic=time.monotonic)
-        administration = AdministrationService(migrating.migrations, parts.memory, settings)
+        administration = AdministrationService(migrating.migrations, migrating.snapshots, parts.memory, settings)
         services = [
             Registration.of(gateway_pb2.DESCRIPTOR, "GatewayService", gateway_pb2_grpc.add_GatewayServiceServicer_to_server, service),
             Registration.of(
@@ -102,6 +105,8 @@ class Migrating:
     """What an operator calls."""
     driver: MigrationDriver
     """What does the work."""
+    snapshots: SnapshotCalls
+    """Snapshots of memory."""
 
 
 async def open_parts(settings: GatewaySettings, stack: AsyncExitStack) -> tuple[Parts, Migrating]:
@@ -128,10 +133,10 @@ async def open_parts(settings: GatewaySettings, stack: AsyncExitStack) -> tuple[
     cutter = Cutter()
     writer = Writer(collections, batch_piece_count=settings.batch_piece_count)
     parts = _parts(settings, embedder, reranker, memory_channel, memory, collections, models, embedders, cutter, writer)
-    return parts, _migrating(settings, GenerationClient(memory_channel), embedders)
+    return parts, _migrating(settings, GenerationClient(memory_channel), SnapshotClient(memory_channel), embedders)
 
 
-def _migrating(settings: GatewaySettings, generations: GenerationClient, embedders: Embedders) -> Migrating:
+def _migrating(settings: GatewaySettings, generations: GenerationClient, snapshots: SnapshotClient, embedders: Embedders) -> Migrating:
     filler = GenerationFiller(generations, embedders, batch_piece_count=settings.batch_piece_count)
     switcher = Switcher(generations, filler, embedders)
     driver = MigrationDriver(
@@ -143,7 +148,7 @@ def _migrating(settings: GatewaySettings, generations: GenerationClient, embedde
         driver=str(uuid4()),
         poll_s=settings.operation_poll_ms / 1_000,
     )
-    return Migrating(Migrations(generations, embedders, switcher, wake=driver.wake), driver)
+    return Migrating(Migrations(generations, embedders, switcher, wake=driver.wake), driver, SnapshotCalls(snapshots, embedders))
 
 
 def _parts(

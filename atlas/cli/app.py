@@ -11,6 +11,7 @@ import typer
 
 from atlas.errors import AtlasError
 
+from .backup import backup, restore, snapshots
 from .collections import collections
 from .delete import delete
 from .doctor import doctor
@@ -53,7 +54,14 @@ _PANELS: dict[str, dict[str, Callable[..., int]]] = {
         "delete": delete,
         "collections": collections,
     },
-    "Upkeep": {"migrate": migrate, "operations": operations, "generations": generations},
+    "Upkeep": {
+        "migrate": migrate,
+        "operations": operations,
+        "generations": generations,
+        "backup": backup,
+        "restore": restore,
+        "snapshots": snapshots,
+    },
     "Proof": {"eval": evaluate},
 }
 

@@ -20,8 +20,10 @@ from .results import (
     ServerInfo,
     StageTime,
 )
+from .snapshots import AsyncSnapshots, Restored, Snapshot
 from .sync import Atlas
 from .sync_administration import Administration
+from .sync_snapshots import Snapshots
 from .writes import Durability, MemoryInput, SalienceMode
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "Administration",
     "AsyncAdministration",
     "AsyncAtlas",
+    "AsyncSnapshots",
     "Atlas",
     "Collection",
     "Degradation",
@@ -48,10 +51,13 @@ __all__ = [
     "Page",
     "Part",
     "Remembered",
+    "Restored",
     "SalienceMode",
     "SalienceWrite",
     "SearchResult",
     "ServerInfo",
+    "Snapshot",
+    "Snapshots",
     "StageTime",
     "Verification",
 ]

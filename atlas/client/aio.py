@@ -21,7 +21,7 @@ from atlas.gateway.v1 import gateway_pb2_grpc as rpc
 from atlas.ranking import Kind
 from atlas.type.v1 import type_pb2
 
-from . import administration, reading, results, writes
+from . import administration, reading, results, snapshots, writes
 from .writes import KINDS, Durability, MemoryInput, SalienceMode
 
 DEFAULT_SERVER = "127.0.0.1:50050"
@@ -49,6 +49,8 @@ class AsyncAtlas:
         self._stub = rpc.GatewayServiceStub(self._channel)
         self.administration = administration.AsyncAdministration(self._channel, timeout_s=timeout_s)
         """What an operator asks: migrations and operations."""
+        self.snapshots = snapshots.AsyncSnapshots(self._channel, timeout_s=timeout_s)
+        """Snapshots of the whole memory."""
 
     async def __aenter__(self) -> Self:
         return self

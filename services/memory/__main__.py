@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
+from importlib.metadata import version
 
 from atlas.clock import SystemClock
 from atlas.logs import configure_logs
@@ -20,6 +21,8 @@ from atlas.memory.v1 import (
     operation_pb2_grpc,
     salience_pb2,
     salience_pb2_grpc,
+    snapshot_pb2,
+    snapshot_pb2_grpc,
 )
 from atlas.metrics import new_registry
 from atlas.server import Registration, RunningServer, run, serving
@@ -43,6 +46,10 @@ from .salience import SalienceRule
 from .salience_service import SalienceService
 from .service import MemoryService
 from .settings import MemorySettings
+from .snapshots.creating import SnapshotMaker
+from .snapshots.manifest import Shelf
+from .snapshots.restoring import SnapshotRestorer
+from .snapshots.snapshot_service import SnapshotService
 from .sources.mover import SourceCalls
 from .startup import check_fingerprints, check_read, recover
 from .store import Store
@@ -154,7 +161,9 @@ def build_services(
         forget=forget,
         migrations=migrations,
     )
+    snapshots = _snapshots(settings, database, store, writer, analyzer, space)
     return [
+        Registration.of(snapshot_pb2.DESCRIPTOR, "SnapshotService", snapshot_pb2_grpc.add_SnapshotServiceServicer_to_server, snapshots),
         Registration.of(
             collection_pb2.DESCRIPTOR, "CollectionService", collection_pb2_grpc.add_CollectionServiceServicer_to_server, collections
         ),
@@ -164,6 +173,18 @@ def build_services(
         Registration.of(memory_pb2.DESCRIPTOR, "MemoryService", memory_pb2_grpc.add_MemoryServiceServicer_to_server, memories),
         Registration.of(salience_pb2.DESCRIPTOR, "SalienceService", salience_pb2_grpc.add_SalienceServiceServicer_to_server, salience),
     ]
+
+
+def _snapshots(
+    settings: MemorySettings, database: Database, store: Store, writer: Writer, analyzer: Analyzer, space: FreeSpace
+) -> SnapshotService:
+    def new_id() -> str:
+        return str(uuid.uuid4())
+
+    shelf = Shelf(settings.data_dir / "snapshots")
+    maker = SnapshotMaker(database, store, writer, shelf, space=space, clock=SystemClock(), new_id=new_id, version=version("atlas-memory"))
+    restorer = SnapshotRestorer(database, store, writer, space=space, new_id=new_id, lexical_fingerprint=analyzer.fingerprint)
+    return SnapshotService(maker, restorer, shelf, space=space, new_id=new_id)
 
 
 def _forgetting(rule: SalienceRule) -> Forget:

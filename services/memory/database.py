@@ -19,6 +19,7 @@ from atlas.errors import DiskFullError, StartupError
 from . import ledger, schema
 from .durability import Durability
 from .generations.schema import SCHEMA as GENERATIONS
+from .snapshots.tables import SCHEMA as SNAPSHOTS
 from .sources.aliases import SCHEMA as SOURCES
 
 T = TypeVar("T")
@@ -81,6 +82,10 @@ class Database:
     async def checkpoint(self) -> None:
         """Moves the write-ahead log into the file without holding up readers or writers."""
         await asyncio.to_thread(_checkpoint, self._path)
+
+    async def copy_to(self, path: Path) -> None:
+        """Writes what is committed now into a new file, as one moment of it, without holding up readers or writers."""
+        await asyncio.to_thread(_copy, self._path, path)
 
     def close(self) -> None:
         """Finishes what is queued and closes the file. Blocks."""
@@ -221,9 +226,25 @@ def _prepared(path: Path) -> sqlite3.Connection:
     if version == 0:
         connection.executescript(f"BEGIN; {schema.TABLES} PRAGMA user_version = {schema.VERSION}; COMMIT;")
     # Older versions differ only by tables that are made where they are missing.
-    made = (ledger.SCHEMA, GENERATIONS, SOURCES)
+    made = (ledger.SCHEMA, GENERATIONS, SOURCES, SNAPSHOTS)
     connection.executescript(f"BEGIN; {' '.join(made)} PRAGMA user_version = {schema.VERSION}; COMMIT;")
     return connection
+
+
+def _copy(source: Path, target: Path) -> None:
+    reading = _connection(source)
+    try:
+        writing = sqlite3.connect(target)
+        try:
+            reading.backup(writing)
+            # A file of its own, without a log beside it.
+            writing.execute("PRAGMA journal_mode = DELETE")
+        except sqlite3.OperationalError as error:
+            raise _named(error) from error
+        finally:
+            writing.close()
+    finally:
+        reading.close()
 
 
 def _checkpoint(path: Path) -> None:
