@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from tqdm import tqdm
 
-from atlas.client import Restored, Snapshot
+from atlas.client import AsyncAtlas, Restored, Snapshot
 
 from .options import DEFAULT_SERVER, ExitStatus, JsonOption, ServerOption, TimeoutOption, connect
 from .printing import console, print_json, print_table
@@ -130,15 +130,23 @@ async def _restore(
         uploaded = ""
         if file is not None:
             known = {one.snapshot_id for one in await client.snapshots.list()}
-            hidden = True if quiet else None
-            with tqdm(total=file.stat().st_size, unit="B", unit_scale=True, desc="upload", disable=hidden) as bar:
-                snapshot_id = (await client.snapshots.upload(file, progress=bar.update, timeout_s=timeout_s)).snapshot_id
+            snapshot_id = (await _uploaded(client, file, timeout_s, quiet=quiet)).snapshot_id
             uploaded = "" if keep or snapshot_id in known else snapshot_id
         try:
             return await client.snapshots.restore(snapshot_id, replace=replace, any_fingerprint=any_fingerprint, timeout_s=timeout_s)
         finally:
             if uploaded:
                 await client.snapshots.delete(uploaded)
+
+
+async def _uploaded(client: AsyncAtlas, file: Path, timeout_s: float, *, quiet: bool) -> Snapshot:
+    size_bytes = os.path.getsize(file)  # noqa: ASYNC240, PTH202 - before anything else is under way
+    with tqdm(total=size_bytes, unit="B", unit_scale=True, desc="upload", disable=True if quiet else None) as bar:
+
+        def progress(count: int) -> None:
+            bar.update(count)
+
+        return await client.snapshots.upload(file, progress=progress, timeout_s=timeout_s)
 
 
 async def _snapshots(server: str, timeout_s: float, delete: str) -> tuple[Snapshot, ...]:
