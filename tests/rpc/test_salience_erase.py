@@ -40,7 +40,7 @@ async def test_an_erased_memory_can_be_read_nowhere_and_everything_else_stays(tm
         await ledger.feedback("s1", {gone: 1.0})
         await ledger.feedback("pin", {gone: 1.0}, PIN)
         await ledger.revoke(memory_ids=[gone], search_ids=["pin"], request_id="r1")
-        reply = await ledger.erase(ids={"memory_ids": [gone, gone]}, request_id="e1")
+        reply = await ledger.erase(ids={"memory_ids": [gone]}, request_id="e1")
         receipt = reply.receipt
         assert (receipt.memory_count, receipt.event_count, receipt.impression_count, receipt.replay_count) == (1, 3, 1, 1)
         assert receipt.verified
