@@ -13,12 +13,17 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import cache, lru_cache
 
 SECONDS_PER_DAY = 86_400.0
 LANDMARK_S = 1_735_689_600.0
 """2025-01-01T00:00:00Z, in seconds since the epoch: the time that all sums are kept at."""
 FRACTION_BITS = 44
 """Binary places of a sum: an event at the landmark is exact to 2**-44 of its weight, a later one to less."""
+_TIME_BITS = 20
+"""Binary places of a time in half-lives: 1.6 s of 20 days. Times within such a step weigh the same."""
+_SCALE_BITS = 60
+"""Binary places of a growth factor."""
 
 
 class Channel(IntEnum):
@@ -195,22 +200,17 @@ class SalienceReading:
 
 def sums_of(value: float, weight: float, time_s: float, rule: ChannelRule) -> Sums:
     """Gives the sums of one event: `weight` (0 or more) split by a probability `value` in [0, 1], at `time_s` seconds since the epoch."""
-    whole, scale = _growth(time_s, rule)
-    positive = round(math.ldexp(weight * value * scale, FRACTION_BITS))
-    negative = round(math.ldexp(weight * (1.0 - value) * scale, FRACTION_BITS))
-    if whole >= 0:
-        return Sums(positive << whole, negative << whole, 1)
-    return Sums(positive >> -whole, negative >> -whole, 1)
+    whole, scale = _growth(time_s, rule.half_life_days)
+    return Sums(_grown(weight * value, whole, scale), _grown(weight * (1.0 - value), whole, scale), 1)
 
 
 def evidence_at(sums: Sums, time_s: float, rule: ChannelRule) -> Evidence:
     """Weighs sums at a time; exactly half is left one half-life later."""
-    whole, scale = _growth(time_s, rule)
-    bits = FRACTION_BITS + whole
-    if bits >= 0:
-        unit = 1 << bits
-        return Evidence(sums.positive / unit / scale, sums.negative / unit / scale)
-    return Evidence(float(sums.positive << -bits) / scale, float(sums.negative << -bits) / scale)
+    whole, scale = _growth(time_s, rule.half_life_days)
+    bits = FRACTION_BITS + whole - _SCALE_BITS
+    unit, zoom = (scale << bits, 0) if bits >= 0 else (scale, -bits)
+    # A quotient of whole numbers is rounded once, however large they are.
+    return Evidence((sums.positive << zoom) / unit, (sums.negative << zoom) / unit)
 
 
 def base_rate(scope: Evidence, rule: ChannelRule) -> float:
@@ -225,25 +225,33 @@ def read_channel(buckets: Iterable[Evidence], prior: float, rule: ChannelRule) -
     Beta distribution with prior mean `prior`.
     """
     now = tuple(buckets)
-    capped = [1.0 / (1.0 + bucket.mass / rule.bucket_mass) for bucket in now]
-    mass = math.fsum(share * bucket.mass for share, bucket in zip(capped, now, strict=True))
-    scale = min(1.0, rule.total_mass / mass) if mass > 0.0 else 1.0
-    positive = scale * math.fsum(share * bucket.positive for share, bucket in zip(capped, now, strict=True))
-    mean = (rule.prior_strength * prior + positive) / (rule.prior_strength + scale * mass)
+    mean, shares = _posterior(now, prior, rule)
     return ChannelReading(
         mean=mean,
         prior=prior,
         log_odds=logit(mean) - logit(prior) if now else 0.0,
         evidence=Evidence(math.fsum(bucket.positive for bucket in now), math.fsum(bucket.negative for bucket in now)),
-        shares=tuple(scale * share for share in capped),
+        shares=tuple(shares),
     )
+
+
+def channel_log_odds(buckets: Sequence[Evidence], prior: float, rule: ChannelRule) -> float:
+    """Gives the log-odds of `read_channel` alone, to the last bit; `buckets` holds one or more."""
+    mean, _ = _posterior(buckets, prior, rule)
+    return logit(mean) - logit(prior)
+
+
+def all_log_odds(passive: float, outside: float, *, pinned: bool, rule: SalienceRule) -> float:
+    """Adds up the log-odds of the channels and of a pin, within the limit of the rule."""
+    limit = rule.log_odds_limit
+    return _clip(passive + outside + (limit if pinned else 0.0), limit)
 
 
 def read_salience(passive: ChannelReading, outside: ChannelReading, *, pinned: bool, rule: SalienceRule) -> SalienceReading:
     """Puts the channels together: their log-odds add up, within the limit of the rule; a pin adds the whole limit."""
     limit = rule.log_odds_limit
     pin = limit if pinned else 0.0
-    log_odds = _clip(passive.log_odds + outside.log_odds + pin, limit)
+    log_odds = all_log_odds(passive.log_odds, outside.log_odds, pinned=pinned, rule=rule)
     return SalienceReading(
         salience=sigmoid(logit(passive.prior) + log_odds) if log_odds else passive.prior,
         prior=passive.prior,
@@ -253,6 +261,16 @@ def read_salience(passive: ChannelReading, outside: ChannelReading, *, pinned: b
         outside=outside,
         pinned=pinned,
     )
+
+
+def _posterior(buckets: Sequence[Evidence], prior: float, rule: ChannelRule) -> tuple[float, list[float]]:
+    """Gives the mean that buckets leave, and the share of each that saturation leaves."""
+    capped = [1.0 / (1.0 + bucket.mass / rule.bucket_mass) for bucket in buckets]
+    mass = math.fsum([share * bucket.mass for share, bucket in zip(capped, buckets, strict=True)])
+    scale = min(1.0, rule.total_mass / mass) if mass > 0.0 else 1.0
+    positive = scale * math.fsum([share * bucket.positive for share, bucket in zip(capped, buckets, strict=True)])
+    mean = (rule.prior_strength * prior + positive) / (rule.prior_strength + scale * mass)
+    return mean, [scale * share for share in capped]
 
 
 def total(parts: Sequence[Sums]) -> Sums:
@@ -271,11 +289,33 @@ def sigmoid(log_odds: float) -> float:
     return 1.0 / (1.0 + math.exp(-log_odds)) if log_odds >= 0.0 else math.exp(log_odds) / (1.0 + math.exp(log_odds))
 
 
-def _growth(time_s: float, rule: ChannelRule) -> tuple[int, float]:
-    # What an event at `time_s` weighs at the landmark: 2**whole * scale, scale in [1, 2).
-    half_lives = (time_s - LANDMARK_S) / (rule.half_life_days * SECONDS_PER_DAY)
-    whole = math.floor(half_lives)
-    return whole, math.exp2(half_lives - whole)
+@lru_cache(maxsize=65_536)
+def _growth(time_s: float, half_life_days: float) -> tuple[int, int]:
+    """What an event at `time_s` weighs at the landmark: 2**whole * scale / 2**_SCALE_BITS, with the scale in [1, 2) of its unit.
+
+    In whole numbers from the first step on: no library of mathematics may decide, machine by machine, what an event adds.
+    """
+    steps = math.floor(math.ldexp((time_s - LANDMARK_S) / (half_life_days * SECONDS_PER_DAY), _TIME_BITS))
+    whole, part = divmod(steps, 1 << _TIME_BITS)
+    scale = 1 << _SCALE_BITS
+    for place, root in enumerate(_roots(), start=1):
+        if part >> (_TIME_BITS - place) & 1:
+            scale = scale * root >> _SCALE_BITS
+    return whole, scale
+
+
+@cache
+def _roots() -> tuple[int, ...]:
+    """The square root of two, its square root and so on, in units of 2**-_SCALE_BITS, rounded down."""
+    roots = [2 << _SCALE_BITS]
+    while len(roots) <= _TIME_BITS:
+        roots.append(math.isqrt(roots[-1] << _SCALE_BITS))
+    return tuple(roots[1:])
+
+
+def _grown(amount: float, whole: int, scale: int) -> int:
+    units, shift = round(math.ldexp(amount, FRACTION_BITS)) * scale, whole - _SCALE_BITS
+    return units << shift if shift >= 0 else units >> -shift
 
 
 def _clip(value: float, limit: float) -> float:

@@ -119,7 +119,7 @@ def document(message: pb.IngestDocument) -> Document:
 
 def stream_options(message: pb.IngestRequest, *, default_collection: str) -> StreamOptions:
     """Returns what the first message of a stream decides for all of it."""
-    _check_collection(message.collection, "collection")
+    check_collection(message.collection, "collection")
     return StreamOptions(
         collection=message.collection or default_collection,
         durability=durability(message.durability, default=Durability.PROCESS_CRASH),
@@ -247,7 +247,7 @@ def _restriction(request: pb.SearchRequest) -> Restriction:
 def _new_memory(message: pb.NewMemory, path: str, default_collection: str) -> NewMemory:
     if not message.text.strip():
         raise InvalidInputError(f"{path}.text is empty or blank", field=f"{path}.text")
-    _check_collection(message.collection, f"{path}.collection")
+    check_collection(message.collection, f"{path}.collection")
     for name in ("domain", "speaker", "title", "source"):
         check_size(name, getattr(message, name), path=f"{path}.{name}")
     return NewMemory(
@@ -265,7 +265,8 @@ def _new_memory(message: pb.NewMemory, path: str, default_collection: str) -> Ne
     )
 
 
-def _check_collection(name: str, path: str) -> None:
+def check_collection(name: str, path: str) -> None:
+    """Refuses what no collection can be called; empty is the default one."""
     if name and not _COLLECTION_NAME.fullmatch(name):
         raise InvalidInputError(
             f"{path} is {name[:80]!r} of {len(name)} characters; 1 to 64 of a-z 0-9 _ - are allowed, beginning with a letter or digit",

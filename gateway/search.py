@@ -25,7 +25,6 @@ from . import evidence, notices
 from .answers import Answer, Degradation, Hit, ModelUse, Notice, PoolStep, ResultsStep, SalienceWrite, SearchQuery, Skipped, Usage
 from .clients import (
     Candidate,
-    EmbedderClient,
     Impression,
     MemoryClient,
     QueryTokens,
@@ -35,6 +34,7 @@ from .clients import (
     SalienceClient,
     Stage,
 )
+from .embedders import FOREIGN, Embedders
 from .memories import Scope
 from .models import Models
 from .ordering import Ranked, hits_of, max_displacement, ordered, positions, selected, without_salience
@@ -46,6 +46,8 @@ T = TypeVar("T")
 _RETRY_AFTER_MS = 1_000
 _REPLY_SHARE = 0.9
 _LARGEST_RESERVE_SHARE = 0.25
+_SWITCHES = 2
+"""Switches of a collection to another model that one search survives."""
 
 # A class that is not here passes.
 _EMBED_REASONS: dict[type[AtlasError], str] = {
@@ -109,7 +111,7 @@ class Searcher:
     def __init__(
         self,
         *,
-        embedder: EmbedderClient,
+        embedders: Embedders,
         memory: MemoryClient,
         reranker: RerankerClient,
         salience: SalienceClient,
@@ -117,7 +119,7 @@ class Searcher:
         budget: SearchBudget,
         influence: Influence,
     ) -> None:
-        self._embedder = embedder
+        self._embedders = embedders
         self._memory = memory
         self._reranker = reranker
         self._salience = salience
@@ -137,8 +139,7 @@ class Searcher:
             AtlasError: The query is wrong, or a stage failed while the query demands a complete answer.
         """
         run = _Run(query, scope, deadline, watch)
-        vector = await self._embed(run)
-        stage = await self._candidates(run, vector)
+        vector, stage = await self._first_stage(run)
         outcome = await self._ranked(run, vector, stage)
         return _answer(run, outcome, await self._record(run, outcome))
 
@@ -150,8 +151,7 @@ class Searcher:
         Errors and degradations are those of `search`. Once it has given the results, the search is recorded even if nobody waits for it.
         """
         run = _Run(query, scope, deadline, watch)
-        vector = await self._embed(run)
-        stage = await self._candidates(run, vector)
+        vector, stage = await self._first_stage(run)
         yield self._pool_step(run, vector, stage)
         outcome = await self._ranked(run, vector, stage)
         recording = asyncio.create_task(self._record(run, outcome))
@@ -189,7 +189,7 @@ class Searcher:
         deadline = run.deadline.child(cap_s=run.deadline.remaining_s * self._budget.embed_share)
         with run.watch.stage("embed") as lap:
             try:
-                vector = await self._vector(run, deadline)
+                vector = await self._embedders.embed_query(run.query.question, run.query.collections, deadline=deadline)
             except (InvalidInputError, UnsupportedError):
                 raise  # the caller's mistake is never answered with less
             except AtlasError as error:
@@ -202,18 +202,20 @@ class Searcher:
             run.models.append(await self._embedder_use(vector, deadline))
             return vector
 
-    async def _vector(self, run: _Run, deadline: Deadline) -> QueryVector:
-        question = run.query.question
-        # One reading of the query serves both models where they are known to be the same encoder.
-        shared = "" if question.image else self._models.shared_token_fingerprint
-        try:
-            return await self._embedder.embed_query(question, deadline=deadline, token_fingerprint=shared)
-        except UnsupportedError:
-            if not shared:
-                raise
-            # Another model has taken the place of the one that was asked about, and has no token vectors.
-            self._models.forget_embedder()
-        return await self._embedder.embed_query(question, deadline=deadline)
+    async def _first_stage(self, run: _Run) -> tuple[QueryVector | None, Stage]:
+        vector = await self._embed(run)
+        for _ in range(_SWITCHES):
+            try:
+                return vector, await self._candidates(run, vector)
+            except SchemaMismatchError as error:
+                if error.reason != FOREIGN:
+                    raise
+            # A collection points to another generation by now: the query is asked again, in the space that it holds.
+            with run.watch.own_stage("candidates"):
+                await self._embedders.learn(run.scope, deadline=run.deadline)
+            run.models.clear()
+            vector = await self._embed(run)
+        return vector, await self._candidates(run, vector)
 
     async def _candidates(self, run: _Run, vector: QueryVector | None) -> Stage:
         query = run.query
@@ -281,10 +283,11 @@ class Searcher:
         result_ranks = {item.candidate.memory.memory_id: rank for rank, item in enumerate(outcome.results, start=1)}
         impression = Impression(query.search_id, outcome.vector, outcome.pool, result_ranks, query.source_class)
         due = [] if skipped or reranked is None else evidence.observations(outcome.pool, reranked, outcome.before, query.result_count)
-        with run.watch.stage("record"):
+        with run.watch.stage("record") as lap:
             try:
                 deadline = run.deadline.child(cap_s=self._budget.record_cap_s)
                 recorded = await self._salience.record(run.scope, impression, due, deadline=deadline)
+                lap.server = recorded.time
             except AtlasError as error:
                 _logger.warning("salience was not written", extra={"reason": error.reason})
                 return SalienceWrite(skipped, error=error)
@@ -312,7 +315,7 @@ class Searcher:
 
     async def _embedder_use(self, vector: QueryVector, deadline: Deadline) -> ModelUse:
         async def ask() -> ModelUse:
-            model = await self._models.embedder(deadline=deadline, fingerprint=vector.fingerprint)
+            model = await self._embedders.model(vector.fingerprint, deadline=deadline)
             return ModelUse("embedder", model.model_id, model.revision, vector.fingerprint)
 
         return await _named_or(ask, ModelUse("embedder", fingerprint=vector.fingerprint))

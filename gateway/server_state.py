@@ -25,6 +25,7 @@ FEATURES = (
     "ledger",
     "remember",
     "ingest",
+    "migration",
 )
 """What this version can do."""
 

@@ -21,6 +21,10 @@ class GatewaySettings(ModelServerSettings):
     """Target of the reranker, as gRPC names it."""
     memory_address: str = Field("localhost:50053", min_length=1, max_length=1024)
     """Target of memory, as gRPC names it."""
+    other_embedder_addresses: str = Field("", max_length=4_096)
+    """Targets of further embedders, separated by commas. Collections that were migrated name their own; these are tried before."""
+    operation_poll_ms: int = Field(1_000, ge=10, le=600_000)
+    """How often the gateway looks for a migration that nobody works on."""
     tenant: str = Field("default", min_length=1, max_length=128)
     """Tenant that every call is made for while there is no access control."""
     collection: str = Field("default", min_length=1, max_length=64)

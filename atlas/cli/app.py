@@ -18,11 +18,15 @@ from .down import down
 from .erase import erase
 from .eval import evaluate
 from .feedback import feedback
+from .generations import generations
 from .get import get
 from .ingest import ingest
 from .list import list_memories
 from .mcp import mcp
+from .migrate import migrate
+from .mv import mv
 from .next_steps import next_steps
+from .operations import operations
 from .options import ExitStatus
 from .printing import print_error, print_failure
 from .remember import remember
@@ -50,10 +54,12 @@ _PANELS: dict[str, dict[str, Callable[..., int]]] = {
         "search": search,
         "get": get,
         "list": list_memories,
+        "mv": mv,
         "delete": delete,
         "collections": collections,
     },
     "Learning": {"feedback": feedback, "usage": usage, "erase": erase},
+    "Upkeep": {"migrate": migrate, "operations": operations, "generations": generations},
     "Proof": {"eval": evaluate},
 }
 

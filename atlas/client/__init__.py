@@ -1,5 +1,6 @@
 """What a Python caller imports: `Atlas`, `AsyncAtlas`, and the plain values they take and give."""
 
+from .administration import AsyncAdministration, Generation, GenerationRole, Moved, Operation, OperationState, Verification
 from .aio import AsyncAtlas
 from .callers import Caller, SourceClass
 from .learning import (
@@ -45,10 +46,13 @@ from .results import (
     StageTime,
 )
 from .sync import Atlas
+from .sync_administration import Administration
 from .writes import Durability, MemoryInput, SalienceMode, SearchOptions
 
 __all__ = [
     "Acknowledgement",
+    "Administration",
+    "AsyncAdministration",
     "AsyncAtlas",
     "Atlas",
     "BucketEvidence",
@@ -64,13 +68,18 @@ __all__ = [
     "Explanation",
     "FeedbackKind",
     "FeedbackResult",
+    "Generation",
+    "GenerationRole",
     "Hit",
     "HitFeedback",
     "HitUsage",
     "LedgerEvent",
     "Memory",
     "MemoryInput",
+    "Moved",
     "Notice",
+    "Operation",
+    "OperationState",
     "Outcome",
     "Page",
     "Part",
@@ -94,4 +103,5 @@ __all__ = [
     "StateDigest",
     "UsageReport",
     "UsageVerdict",
+    "Verification",
 ]

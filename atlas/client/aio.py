@@ -17,7 +17,7 @@ from atlas.documents import Document, JsonValue
 from atlas.errors import InvalidInputError
 from atlas.gateway.v1 import gateway_pb2 as pb
 
-from . import reading, results, writes
+from . import administration, reading, results, writes
 from .learning import LearningCalls
 from .writes import Durability, MemoryInput
 
@@ -41,6 +41,8 @@ class AsyncAtlas(LearningCalls):
             timeout_s: Most seconds that a call may take, unless the call says otherwise.
         """
         super().__init__(server, timeout_s=timeout_s)
+        self.administration = administration.AsyncAdministration(self._channel, timeout_s=timeout_s)
+        """What an operator asks: migrations and operations."""
 
     async def __aenter__(self) -> Self:
         return self

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from atlas.channel import open_channel
 from atlas.deadlines import Deadline
-from atlas.gateway.v1 import gateway_pb2, gateway_pb2_grpc, ledger_pb2, ledger_pb2_grpc
+from atlas.gateway.v1 import administration_pb2, gateway_pb2, gateway_pb2_grpc, ledger_pb2, ledger_pb2_grpc
 
 _SERVICES = (
     gateway_pb2.DESCRIPTOR.services_by_name["GatewayService"].full_name,
     ledger_pb2.DESCRIPTOR.services_by_name["LedgerService"].full_name,
+    administration_pb2.DESCRIPTOR.services_by_name["AdministrationService"].full_name,
 )
 
 

@@ -12,6 +12,7 @@ from atlas.documents import Document, JsonValue
 
 from . import learning, results
 from .aio import DAY_S, DEFAULT_SERVER, AsyncAtlas
+from .sync_administration import Administration
 from .writes import MemoryInput, SearchOptions
 
 Result = TypeVar("Result")
@@ -26,6 +27,8 @@ class Atlas:
         self._thread = threading.Thread(target=self._loop.run_forever, name="atlas-client", daemon=True)
         self._thread.start()
         self._client = self._run(_opened(server, timeout_s))
+        self.administration = Administration(self._client.administration, self._run)
+        """What an operator asks: migrations and operations."""
 
     def __enter__(self) -> Self:
         return self

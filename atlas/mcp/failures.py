@@ -21,7 +21,7 @@ _OWN_WORDS = (
     (re.compile(r"\bevent_time\.end\b"), "until"),
     (re.compile(r"\binputs\[0\]\.text\b"), "text"),
     (re.compile(r"\bmemories\[0\]\."), ""),
-    (re.compile(r"\bfeedback\[(\d+)\]\.memory_id\b"), r"memory_ids[\1]"),
+    (re.compile(r"\bfeedback\[(\d+)\](\.memory_id\b|(?!\.))"), r"memory_ids[\1]"),
     (re.compile(r"\bfeedback\[\d+\]\.(\w+)"), r"\1"),
 )
 

@@ -24,12 +24,13 @@ from .durability import Durability
 from .encoding import to_timestamp
 from .free_space import FreeSpace
 from .generations.changes import drop_collection
-from .generations.messages import other_messages, serving_message
+from .generations.messages import other_messages, running_message, serving_message
 from .generations.migration_calls import MigrationCalls
 from .limits import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, MAX_REQUEST_ID_BYTES, check_bytes, checked_size
 from .page_tokens import checked_token, next_token
 from .replay import RequestKey
 from .scopes import checked_scope, checked_tenant
+from .sources.aliases import forget_sources
 from .space_messages import checked_spaces
 from .spaces import Spaces, encode_spaces
 from .store import DeleteGeneration, Store
@@ -237,6 +238,7 @@ def _delete(connection: sqlite3.Connection, tenant: str, name: str, forget: Forg
     memory_ids = memory_rows.ids_of_generation(connection, tenant, stored.generation)
     forget(connection, tenant, memory_ids)
     others = drop_collection(connection, tenant, name, now_us=now_us)
+    forget_sources(connection, tenant, name)
     catalog.delete_collection(connection, stored)
     answer = pb.DeleteCollectionResponse(memory_count=len(memory_ids)).SerializeToString()
     return Written(answer, (DeleteGeneration(stored.index, stored.generation), *others))
@@ -252,4 +254,5 @@ def _message(connection: sqlite3.Connection, collection: Collection, domains: fr
         create_time=to_timestamp(collection.create_time_us),
         languages={language: count for language, count in languages.items() if language},
         other_generations=other_messages(connection, collection.tenant, collection.name),
+        operation=running_message(connection, collection.tenant, collection.name),
     )

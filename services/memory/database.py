@@ -7,19 +7,21 @@ import queue
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
+import msgspec
+
 from atlas.errors import AtlasError, DependencyDownError, DiskFullError, StartupError
 from atlas.failpoints import failpoint
 
-from . import ledger, schema
+from . import catalog, schema
 from .durability import Durability
-from .generations.schema import SCHEMA as GENERATIONS
+from .outcomes import Outcome
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
@@ -29,6 +31,8 @@ MAX_GROUP = 256
 """Most works of one transaction."""
 _CHECKPOINT_PAGES = 16_384
 """Size of the write-ahead log (64 MiB) at which a commit checkpoints it, if `checkpoint` did not before."""
+_SCRUB_BYTES = 16 * 1024 * 1024
+"""Zeros that are written at a time."""
 _STOP: list[_Job] = []
 _LASTING_FAULTS = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 """Primary result codes after which nobody knows what the disk holds."""
@@ -38,7 +42,7 @@ _LASTING_FAULTS = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlit
 class _Job:
     work: Work[Any]
     durability: Durability
-    future: Future[Any] = field(default_factory=Future)
+    future: Outcome[Any] = field(default_factory=Outcome)
 
 
 class Database:
@@ -51,13 +55,28 @@ class Database:
         self._reading = _connection(path)
         self._reading.execute("PRAGMA query_only = ON")
         self._groups: queue.SimpleQueue[list[_Job]] = queue.SimpleQueue()
-        self._readers = ThreadPoolExecutor(max_workers=1, thread_name_prefix="database-read")
+        self._reads: queue.SimpleQueue[tuple[Work[Any], Outcome[Any]] | None] = queue.SimpleQueue()
         self._synchronous: Durability | None = None
+        self.commit_count = 0
+        """Transactions that were committed with changes."""
         self._broken: Future[object] = Future()
         # Opening has brought to disk what an earlier process committed without fsync.
         self._unsynced = False
+        self._catalog_version = 0
+        self._catalog_changed = False
+        catalog.watch(self._writing, self._note_catalog_change)
         self._writer = threading.Thread(target=self._write_groups, name="database-write", daemon=True)
         self._writer.start()
+        self._reader = threading.Thread(target=self._read_works, name="database-read", daemon=True)
+        self._reader.start()
+
+    @property
+    def catalog_version(self) -> int:
+        """Counts up with every commit that changed collections, generations or tallies, before its writer hears of the commit.
+
+        So a read that began at a version tells what holds for as long as the version is the same.
+        """
+        return self._catalog_version
 
     async def write(self, work: Work[T], *, durability: Durability) -> T:
         """Runs `work` in a transaction and returns its result once that is committed.
@@ -76,11 +95,13 @@ class Database:
         """Queues works for one transaction, in this order; the futures are resolved after its commit."""
         jobs = [_Job(work, durability) for work in works]
         self._groups.put(jobs)
-        return [asyncio.wrap_future(job.future) for job in jobs]
+        return [job.future.future for job in jobs]
 
     async def read(self, work: Work[T]) -> T:
         """Runs `work` on a snapshot of what is committed."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
+        outcome: Outcome[T] = Outcome()
+        self._reads.put((work, outcome))
+        return await outcome.future
 
     async def watch(self) -> None:
         """Waits for the disk to fail. Runs until it is cancelled.
@@ -91,6 +112,19 @@ class Database:
         """
         # Whoever stops to watch must not take the news from the others.
         raise StartupError(str(await asyncio.shield(asyncio.wrap_future(self._broken))))
+
+    async def scan(self, work: Work[T]) -> T:
+        """Runs a long read on a snapshot and a connection of its own, so that other reads do not wait for it."""
+        return await asyncio.to_thread(_scan, self._path, work)
+
+    async def scrub(self) -> None:
+        """Overwrites what deleted rows left in the file and empties the write-ahead log.
+
+        Raises:
+            DependencyDownError: Readers held the log for so long that it could not be emptied; trying again is harmless.
+        """
+        await self.write(_overwrite_free_pages, durability=Durability.POWER_LOSS)
+        await asyncio.to_thread(_empty_log, self._path)
 
     async def checkpoint(self) -> None:
         """Moves the write-ahead log into the file without holding up readers or writers."""
@@ -103,10 +137,23 @@ class Database:
     def close(self) -> None:
         """Finishes what is queued and closes the file. Blocks."""
         self._groups.put(_STOP)
+        self._reads.put(None)
         self._writer.join()
-        self._readers.shutdown()
+        self._reader.join()
         self._reading.close()
         self._writing.close()
+
+    def _read_works(self) -> None:
+        while (asked := self._reads.get()) is not None:
+            work, outcome = asked
+            if not outcome.set_running_or_notify_cancel():
+                continue
+            with _Attempt() as attempt:
+                attempt.result = self._read(work)
+            if attempt.error is not None:
+                outcome.set_exception(attempt.error)
+            else:
+                outcome.set_result(attempt.result)
 
     def _read(self, work: Work[T]) -> T:
         self._reading.execute("BEGIN")
@@ -144,10 +191,14 @@ class Database:
             self._sync_if_needed(changed=changed)
             failpoint("database.commit.before")
             self._writing.execute("COMMIT")
+            self.commit_count += changed
             self._note_synced(changed=changed)
             failpoint("database.commit.after")
         if transaction.error is not None:
             self._give_up(transaction.error)
+        if self._catalog_changed:
+            self._catalog_changed = False
+            self._catalog_version += 1
         for job, attempt in zip(jobs, attempts or [transaction] * len(jobs), strict=True):
             error = transaction.error or attempt.error
             if error is not None:
@@ -171,6 +222,9 @@ class Database:
         if not alone:
             self._writing.execute("RELEASE work")
         return attempt
+
+    def _note_catalog_change(self) -> None:
+        self._catalog_changed = True
 
     def _ask_for(self, durability: Durability) -> None:
         if durability is not self._synchronous:
@@ -236,6 +290,8 @@ def _connection(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA busy_timeout = 10000")
         connection.execute("PRAGMA cache_size = -32768")
         connection.execute("PRAGMA temp_store = MEMORY")
+        # Zeroes what is deleted inside a page that is written anyway; whole free pages are left to `scrub`.
+        connection.execute("PRAGMA secure_delete = FAST")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         connection.execute("PRAGMA user_version").fetchone()
     except sqlite3.DatabaseError:
@@ -273,9 +329,16 @@ def _brought_up(connection: sqlite3.Connection, path: Path) -> sqlite3.Connectio
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     failpoint("start.schema.before")
     if version == 0:
-        connection.executescript(f"BEGIN; {schema.TABLES} PRAGMA user_version = {schema.VERSION}; COMMIT;")
-    # Older versions differ only by tables that are made where they are missing.
-    connection.executescript(f"BEGIN; {ledger.SCHEMA} {GENERATIONS} PRAGMA user_version = {schema.VERSION}; COMMIT;")
+        schema.create(connection)
+    elif version < schema.VERSION:
+        try:
+            schema.migrate(connection, version)
+        except (sqlite3.DatabaseError, msgspec.MsgspecError, ValueError) as error:
+            connection.close()
+            raise StartupError(
+                f"{path} of schema version {version} cannot be brought to version {schema.VERSION} ({error}); it is as it was: "
+                "go on with the ATLAS that wrote it, or restore the data folder from a copy"
+            ) from error
     failpoint("start.schema.after")
     return connection
 
@@ -295,6 +358,36 @@ def _lasting(error: BaseException) -> bool:
         # The extended code says more, its last byte is the primary one.
         return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _LASTING_FAULTS
     return isinstance(error, OSError)
+
+
+def _scan(path: Path, work: Work[T]) -> T:
+    connection = _connection(path)
+    try:
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute("BEGIN")
+        return work(connection)
+    finally:
+        connection.close()
+
+
+def _overwrite_free_pages(connection: sqlite3.Connection) -> None:
+    (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
+    connection.execute("CREATE TABLE scrub (zeros BLOB)")
+    # A new row takes free pages before the file grows; each page of a long row holds all but four bytes of it.
+    while (free := connection.execute("PRAGMA freelist_count").fetchone()[0]) > 0:
+        size_bytes = min(_SCRUB_BYTES, free * (page_bytes - 4))
+        connection.execute("INSERT INTO scrub VALUES (zeroblob(?))", (size_bytes,))
+    connection.execute("DROP TABLE scrub")
+
+
+def _empty_log(path: Path) -> None:
+    connection = _connection(path)
+    try:
+        busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    finally:
+        connection.close()
+    if busy:
+        raise DependencyDownError("readers hold the database's log; it could not be emptied", reason="LOG_IN_USE", retry_after_ms=1_000)
 
 
 def _named(error: BaseException) -> BaseException:

@@ -11,7 +11,7 @@ from atlas.type.v1 import type_pb2
 
 from .candidates import Candidate, Searched
 from .encoding import fill_memory, to_memory
-from .ledger import KnownSalience
+from .ledger.records import KnownSalience
 from .reading import StoredMemory
 from .spaces import Spaces
 from .upserts import Upserted
@@ -67,6 +67,7 @@ def timing_message(*, queue_s: float, total_s: float) -> type_pb2.ServerTiming:
 def _add_candidate(reply: pb.QueryMemoriesResponse, rank: int, candidate: Candidate, spaces: Spaces, known: Known) -> None:
     member = candidate.member
     hit = member.hit
+    reading = known[hit.memory_id].reading if hit.memory_id in known else None
     # Filled where it lies: a message that is made apart is copied in, and this is the largest reply of a search.
     message = reply.candidates.add(
         lexical_strength=member.lexical_strength,
@@ -74,6 +75,8 @@ def _add_candidate(reply: pb.QueryMemoriesResponse, rank: int, candidate: Candid
         pool=f"POOL_{member.pool.name}",
         pool_rank=rank,
         propensity=member.propensity,
+        salience_log_odds=reading.log_odds if reading is not None else None,
+        outside_log_odds=reading.outside_log_odds if reading is not None else None,
     )
     fill_memory(
         message.memory,

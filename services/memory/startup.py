@@ -8,13 +8,17 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from atlas.clock import Clock
 from atlas.errors import DependencyDownError, SchemaMismatchError, StartupError
 from atlas.failpoints import failpoint
 
 from . import catalog, memory_rows
 from .analyzer import Analyzer
 from .database import Database, Work
+from .durability import Durability
 from .generations import due, roles
+from .ledger.policy import LedgerPolicy
+from .ledger.startup import fit_rule
 from .store import DeletePoints, Store
 from .writer import Writer
 
@@ -37,6 +41,14 @@ async def check_fingerprints(database: Database, analyzer: Analyzer) -> None:
                 f"collection {collection.name!r} of tenant {collection.tenant!r} was written by the analyzer {stored!r}, this process has "
                 f"{analyzer.fingerprint!r}: restore the BM25 and average-length settings, or choose another data folder"
             )
+
+
+async def fit_ledger(database: Database, clock: Clock, policy: LedgerPolicy) -> None:
+    """Makes the sums of the ledger fit the half-lives that this process was started with, and those of an older file anew."""
+    now_s = clock.now().timestamp()
+    changed = await database.write(lambda connection: fit_rule(connection, policy, now_s=now_s), durability=Durability.POWER_LOSS)
+    if changed:
+        logger.info("salience folded anew", extra={"changed_count": changed})
 
 
 async def recover(writer: Writer, database: Database, store: Store) -> None:

@@ -19,7 +19,7 @@ from services.memory.failpoints import ENGINE, FAILPOINTS
 from services.memory.locks import hold
 from tests.rpc.memory_part import Memory, create, spaces, stubs
 
-from .oracle import OUTAGE, Caller, Oracle, ViolationError, compare, require
+from .oracle import OUTAGE, Caller, State, Tally, ViolationError, compare, require
 from .part import Nursery, Part, nursery
 
 CALLERS = 4
@@ -34,7 +34,7 @@ AT_STOP = frozenset({"stop.settle.before", "engine.close.before"})
 AT_CREATION = frozenset({"engine.create.draft", "engine.create.renamed"})
 AT_FIRST_START = frozenset({"start.schema.before", "start.schema.after"})
 """Of those at start, the ones that matter in an empty folder."""
-_CHANNEL = [
+CHANNEL_OPTIONS = [
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.min_reconnect_backoff_ms", 50),
     ("grpc.max_reconnect_backoff_ms", 100),
@@ -84,8 +84,9 @@ class Matrix:
         self._part = part
         self._memory = memory
         self._chance = random.Random(f"{seed} matrix")
+        self._tally = Tally()
         self._callers = [
-            Caller(memory, Oracle(), f"c{number}", random.Random(f"{seed} {number}"), time.time, names=60, most=60)
+            Caller(memory, self._tally, f"c{number}", random.Random(f"{seed} {number}"), time.time, names=60, most=60)
             for number in range(CALLERS)
         ]
         self._created = 0
@@ -135,9 +136,11 @@ class Matrix:
         self.figures.longest_recovery_s = max(self.figures.longest_recovery_s, time.monotonic() - begin)
         require(self._part.alive, f"the service ended by itself after {name}")
         try:
-            await compare(self._memory, self._merged(), time.time())
+            await compare(self._memory, self._merged(), time.time)
         except ViolationError as error:
             raise ViolationError(f"after a kill at {name}: {error}") from error
+        for caller in self._callers:
+            caller.begin_anew(caller.state)
         self.figures.comparisons += 1
         return fired
 
@@ -192,9 +195,8 @@ class Matrix:
             # An engine whose front died closes its indexes first.
             with hold(self._part.folder / "engine" / "engine.lock", wait_s=PATIENCE_S):
                 pass
-        self._count()
         for caller in self._callers:
-            caller.oracle = Oracle()
+            caller.begin_anew({})
         shutil.rmtree(self._part.folder, ignore_errors=True)
         if name:
             self._part.arm(f"{name}=kill")
@@ -209,7 +211,7 @@ class Matrix:
             if not self._part.alive:
                 await self._part.start()
             try:
-                await create(self._memory, collection, **({"spaces": spaces(**options)} if options else {}))
+                await create(self._memory, collection, spaces=spaces(**options))
             except grpc.aio.AioRpcError as error:
                 if error.code() not in OUTAGE:
                     raise
@@ -225,8 +227,8 @@ class Matrix:
         """Waits for some more acknowledgements, and then a moment that none of them marks."""
 
         async def reached() -> None:
-            goal = self._acknowledged() + count
-            while self._acknowledged() < goal:  # noqa: ASYNC110 - each caller has an oracle of its own
+            goal = self._tally.acknowledged + count
+            while self._tally.acknowledged < goal:  # noqa: ASYNC110 - an event for each acknowledgement would cost more
                 await asyncio.sleep(0.002)
 
         await self._waited(reached(), work, "progress")
@@ -241,18 +243,12 @@ class Matrix:
             raise ViolationError(f"{what}: nothing happened for {PATIENCE_S:.0f} s; the service is {'up' if self._part.alive else 'down'}")
         task.result()
 
-    def _acknowledged(self) -> int:
-        return sum(caller.oracle.acknowledged for caller in self._callers)
-
-    def _merged(self) -> Oracle:
-        return Oracle({name: known for caller in self._callers for name, known in caller.oracle.memories.items()})
+    def _merged(self) -> State:
+        return {name: known for caller in self._callers for name, known in caller.state.items()}
 
     def _count(self) -> None:
-        for caller in self._callers:
-            self.figures.acknowledged += caller.oracle.acknowledged
-            self.figures.events += caller.oracle.event_count
-            self.figures.duplicates += caller.oracle.duplicates
-            self.figures.repeated += caller.oracle.repeated
+        self.figures.acknowledged, self.figures.events = self._tally.acknowledged, self._tally.event_count
+        self.figures.duplicates, self.figures.repeated = self._tally.duplicates, self._tally.repeated
 
 
 def _raise_ended(work: list[asyncio.Task[None]]) -> None:
@@ -274,7 +270,7 @@ async def run_matrix(names: Iterable[str], *, seed: int, folder: Path, told: Cal
     async with AsyncExitStack() as stack:
         nurse: Nursery = await stack.enter_async_context(nursery())
         part = Part(nurse, folder / "data", folder)
-        channel = await stack.enter_async_context(grpc.aio.insecure_channel(part.address, options=_CHANNEL))
+        channel = await stack.enter_async_context(grpc.aio.insecure_channel(part.address, options=CHANNEL_OPTIONS))
         matrix = Matrix(part, stubs(None, channel), seed)
         await matrix.run(names, told)
         if part.alive:

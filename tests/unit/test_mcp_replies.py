@@ -291,6 +291,7 @@ def test_a_failure_says_what_to_do_next(error: AtlasError, step: str) -> None:
         ("query.text holds 9 bytes", "query holds 9 bytes"),
         ("memories[0].speaker holds 300 bytes", "speaker holds 300 bytes"),
         ("feedback[3].memory_id is 'x'", "memory_ids[3] is 'x'"),
+        ("feedback[1] says the same", "memory_ids[1] says the same"),
         ("feedback[0].value is 2", "value is 2"),
         ("event_time.begin is late", "since is late"),
     ],

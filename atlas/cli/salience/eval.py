@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from pathlib import Path
 from typing import Annotated
+from uuid import uuid4
 
 import platformdirs
 import typer
 from tqdm import tqdm
 
 from atlas.client import AsyncAtlas
-from atlas.errors import AtlasError, DependencyDownError, InvalidInputError
+from atlas.errors import AtlasError, DependencyDownError, InvalidInputError, SchemaMismatchError
 from atlas.evaluation import EvaluationSet, Query, read_set
 from atlas.evaluation.salience.fetching import fetch_pools, pools_key
 from atlas.evaluation.salience.findings import Evaluation, evaluation_of
 from atlas.evaluation.salience.judgements import Part, grades_of, part_of
+from atlas.evaluation.salience.live import LiveCheck, check_live
 from atlas.evaluation.salience.placing import Lever
 from atlas.evaluation.salience.plot import write_plot
 from atlas.evaluation.salience.pools import Pools, read_pools, write_pools
@@ -34,6 +37,8 @@ from ..options import DEFAULT_SERVER, JsonOption, ServerOption, connect
 from ..printing import console, print_failure, print_json, print_table
 
 LEAST_SEEDS = 5
+LIVE_MARK_RATE = 0.8
+"""Share of marks in the live check: many, so that few searches move much."""
 _DEPTH = 100
 _SHIPPED = Influence()
 
@@ -62,6 +67,8 @@ class Report:
     user: User
     seeds: int
     found: Evaluation
+    live: LiveCheck | None
+    """Whether the running system does what the replay says; None if that was not asked."""
 
 
 def evaluate_salience(
@@ -80,6 +87,12 @@ def evaluate_salience(
     error_rate: Annotated[float, typer.Option(min=0.0, max=0.5, metavar="P", help="Share of the marks that are wrong.")] = 0.1,
     seeds: Annotated[int, typer.Option(min=1, max=100, metavar="N", help="Runs with other chance; a verdict needs 5.")] = LEAST_SEEDS,
     part: Annotated[Part, typer.Option(help="Questions about one half of the documents, to choose or to confirm constants.")] = Part.ALL,
+    live: Annotated[
+        int,
+        typer.Option(
+            min=0, max=100_000, metavar="N", help="Searches that the running system must answer as the replay says; 0: do not check."
+        ),
+    ] = 40,
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the picture (SVG).")] = None,
     markdown: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the tables (Markdown).")] = None,
     cache: Annotated[
@@ -95,8 +108,8 @@ def evaluate_salience(
 ) -> int:
     """Replays a stream of use with learnt worth, without it, and with a placebo; prints tables and one verdict.
 
-    The pool of each question comes once from the running system and is kept. Exit status 0: it helps; 1: no effect, or harm; 2: it could
-    not be measured.
+    The pool of each question comes once from the running system and is kept. Then the first searches are played in the running system, in a
+    collection that is erased afterwards, and must agree. Exit status 0: it helps; 1: no effect, or harm; 2: it could not be measured.
     """
     lever = Lever(Influence(influence, fallback, _SHIPPED.pool, _SHIPPED.log_odds_limit), candidates, extended, explore)
     user = User(mark_rate, error_rate)
@@ -104,11 +117,27 @@ def evaluate_salience(
         labelled = read_set(folder)
         events = read_stream(stream or folder / FOLDER)
         pools = asyncio.run(_pools(labelled, server=server, embedder=embedder, cache=cache, quiet=as_json))
-        report = _evaluate(labelled, events, part_of(pools, labelled.qrels, part), part, Settings(lever, user=user), seeds, quiet=as_json)
+        settings = Settings(lever, user=user)
+        checked = asyncio.run(_live(labelled, events, settings, live, server=server, embedder=embedder, quiet=as_json)) if live else None
+        kept = part_of(pools, labelled.qrels, part)
+        found = _evaluated(Experiment(kept, events, grades_of(kept, labelled.qrels), settings, tuple(range(seeds))), quiet=as_json)
+        report = Report(
+            set_name=labelled.name,
+            stream="recorded marks" if events.recorded else "simulated user",
+            part=part.value,
+            event_count=len(events.events),
+            question_count=len(kept.query_ids),
+            models=kept.models,
+            lever=lever,
+            user=user,
+            seeds=seeds,
+            found=found,
+            live=checked,
+        )
         if plot is not None:
             write_plot(plot, report.found, title=f"{report.set_name}: does learnt worth help? Influence {influence:g} under test")
         if markdown is not None:
-            markdown.write_text(markdown_of(tables_of(report.found)), encoding="utf-8")
+            markdown.write_text(markdown_of(tables_of(report.found, report.live)), encoding="utf-8")
     except AtlasError as error:
         print_failure(error, server=server, timeout_s=None, as_json=as_json)
         return EvaluationStatus.NOT_MEASURED
@@ -159,22 +188,38 @@ async def _fetched(client: AsyncAtlas, queries: list[Query], collection: str, em
         )
 
 
-def _evaluate(labelled: EvaluationSet, stream: Stream, pools: Pools, part: Part, settings: Settings, seeds: int, *, quiet: bool) -> Report:
-    experiment = Experiment(pools, stream, grades_of(pools, labelled.qrels), settings, tuple(range(seeds)))
+def _evaluated(experiment: Experiment, *, quiet: bool) -> Evaluation:
     with tqdm(total=run_count(experiment), unit="run", desc="replay", disable=True if quiet else None, dynamic_ncols=True) as bar:
-        found = evaluation_of(run_all(experiment, progress=bar.update))
-    return Report(
-        set_name=labelled.name,
-        stream="recorded marks" if stream.recorded else "simulated user",
-        part=part.value,
-        event_count=len(stream.events),
-        question_count=len(pools.query_ids),
-        models=pools.models,
-        lever=settings.lever,
-        user=settings.user,
-        seeds=seeds,
-        found=found,
-    )
+        return evaluation_of(run_all(experiment, progress=bar.update))
+
+
+async def _live(
+    labelled: EvaluationSet, stream: Stream, settings: Settings, count: int, *, server: str, embedder: str, quiet: bool
+) -> LiveCheck:
+    async with connect(server, QUERY_TIMEOUT_S) as client:
+        _, address = await _parts(client)
+        with tqdm(total=count, unit="search", desc="live check", disable=True if quiet else None, dynamic_ncols=True) as bar:
+            checked = await check_live(
+                client,
+                labelled,
+                stream,
+                name=f"salience-eval-{uuid4()}",
+                search_count=count,
+                embedder=embedder or address,
+                user=replace(settings.user, mark_rate=LIVE_MARK_RATE),
+                rule=settings.rule,
+                timeout_s=QUERY_TIMEOUT_S,
+                now=time.time,
+                progress=bar.update,
+            )
+    if not checked.agrees:
+        raise SchemaMismatchError(
+            f"the running system does not do what the replay says: {checked.rank_mismatches} of {checked.search_count} orders differ,"
+            f" log-odds by up to {max(checked.worst_log_odds, checked.worst_outside_log_odds):.4f}; does it have other salience settings?",
+            rank_mismatches=checked.rank_mismatches,
+            search_count=checked.search_count,
+        )
+    return checked
 
 
 def _print(report: Report) -> None:
@@ -188,13 +233,13 @@ def _print(report: Report) -> None:
         f" {lever.candidate_count} + {lever.extended_count} + {lever.explore_count} candidates;"
         f" marks {user.mark_rate:g} of what is looked at, {user.error_rate:g} of them wrong[/]"
     )
-    for table in tables_of(report.found):
+    for table in tables_of(report.found, report.live):
         _print_table(table)
     for condition in report.found.verdict.conditions:
-        console.print(f"{'[green]met[/]    ' if condition.met else '[yellow]not met[/]'} {condition.text}", markup=True)
+        console.print(f"{'[green]met[/]    ' if condition.met else '[yellow]not met[/]'} {condition.text}", soft_wrap=True)
     if report.seeds < LEAST_SEEDS:
         console.print(f"[yellow]note[/] {report.seeds} seeds: a quick look, a verdict to rely on needs {LEAST_SEEDS}")
-    console.print(f"\n[bold]{report.found.verdict.line}[/]", markup=True)
+    console.print(f"\n[bold]{report.found.verdict.line}[/]", soft_wrap=True)
 
 
 def _print_table(table: Table) -> None:

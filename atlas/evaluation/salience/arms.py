@@ -47,6 +47,8 @@ class Asked:
     time_s: float
     relevant: Flags
     """Whether each is relevant; only for the arms that know the answers, else empty."""
+    outside_only: bool = False
+    """Whether only evidence from outside matters, and all log-odds may be left at it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ class RuleLearner:
     def read(self, asked: Asked) -> tuple[Floats, Floats]:
         """Reads the sums."""
         members = asked.members if self._permutation is None else self._permutation[asked.members]
-        return self.table.read(members, asked.time_s)
+        return self.table.read(members, asked.time_s, outside_only=asked.outside_only)
 
     def observe(self, observed: Observed) -> None:
         """Adds RERANK events."""
@@ -137,7 +139,7 @@ class FrozenLearner(RuleLearner):
 
     def read(self, asked: Asked) -> tuple[Floats, Floats]:
         """Reads the sums as they were."""
-        return self.table.read(asked.members, min(asked.time_s, self._freeze_s))
+        return self.table.read(asked.members, min(asked.time_s, self._freeze_s), outside_only=asked.outside_only)
 
     def observe(self, observed: Observed) -> None:
         """Adds RERANK events while it still learns."""

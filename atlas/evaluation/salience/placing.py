@@ -56,6 +56,8 @@ def chosen(pool_score: Floats, log_odds: Floats, member: Numbers, lever: Lever, 
         seed: The same seed gives the same draw.
     """
     clean = min(lever.candidate_count, len(member))
+    if not lever.extended_count and not lever.explore_count:
+        return Members(np.arange(clean), clean, clean, 1.0)
     rest = np.arange(clean, len(member))
     worthy = _worthy(rest, pool_score, log_odds, member, lever, logits_per_unit)
     left = np.setdiff1d(rest, worthy, assume_unique=True)
@@ -65,7 +67,7 @@ def chosen(pool_score: Floats, log_odds: Floats, member: Numbers, lever: Lever, 
 
 def ranked(score: Floats, log_odds: Floats, *, influence: float, limit: float, logits_per_unit: float) -> Numbers:
     """Orders candidates by `rank_score`, best first; equal ones keep their order."""
-    return np.argsort(-(logits_per_unit * score + influence * np.clip(log_odds, -limit, limit)), kind="stable")
+    return np.argsort(-(logits_per_unit * score + influence * log_odds.clip(-limit, limit)), kind="stable")
 
 
 def _worthy(rest: Numbers, pool_score: Floats, log_odds: Floats, member: Numbers, lever: Lever, logits_per_unit: float) -> Numbers:

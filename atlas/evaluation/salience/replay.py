@@ -70,12 +70,22 @@ class Settings:
     user: User = field(default_factory=User)
 
 
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What a run measures beside the final order."""
+
+    probes: tuple[int, ...] = ()
+    """Questions that are measured at the shift and at the end, and never learnt from."""
+    fallback: bool = False
+    """Whether to measure the order without the reranker too."""
+    keep_log: bool = False
+    """Whether to keep all evidence."""
+
+
 class Replay:
     """One run."""
 
-    def __init__(
-        self, world: World, arm: Arm, learner: Learner, settings: Settings, *, seed: int, probes: Sequence[int] = (), keep_log: bool = False
-    ) -> None:
+    def __init__(self, world: World, arm: Arm, learner: Learner, settings: Settings, *, seed: int, extras: Extras) -> None:
         """Prepares a run.
 
         Args:
@@ -84,8 +94,7 @@ class Replay:
             learner: What the arm believes.
             settings: What is the same in every run.
             seed: Draws the user's moods and the explored places.
-            probes: Questions that are measured at the shift and at the end, and never learnt from.
-            keep_log: Whether to keep all evidence.
+            extras: What to measure beside the final order.
         """
         self._world = world
         self._learner = learner
@@ -95,8 +104,9 @@ class Replay:
         self._lever = replace(lever, candidate_count=lever.budget, extended_count=0, explore_count=0) if arm is Arm.OFF else lever
         self._moods = Moods(settings.user, len(world.occasions), seed=seed)
         self._seed = seed
-        self._probes = probes
-        self._keep_log = keep_log
+        self._extras = extras
+        # Where only evidence from outside can change what is measured, the rest is not even summed: that is half of the work.
+        self._whole = extras.fallback or extras.keep_log or self._lever.extended_count > 0
         self._late = np.isin(world.pools.document, list(world.fresh))
         count = len(world.occasions)
         names = (*SERIES, FALLBACK, STALE, FRESH)
@@ -118,7 +128,8 @@ class Replay:
         order = self._order(rows, members, outside)
         shown = self._world.pools.member[rows[members.rows[order]]]
         self._score(index, shown, grades)
-        self.record.series[FALLBACK][index] = _gain(self._documents(self._fallback(rows, members, everything)), grades)
+        if self._extras.fallback:
+            self.record.series[FALLBACK][index] = _gain(self._documents(self._fallback(rows, members, everything)), grades)
         self._learn(index, occasion, rows, members, shown, grades)
 
     def _rows(self, query: int, *, arrived: bool) -> Numbers:
@@ -141,7 +152,7 @@ class Replay:
     def _read(self, member: Numbers, grades: Mapping[int, int], time_s: float) -> tuple[Floats, Floats]:
         knows = isinstance(self._learner, KnowingLearner)
         relevant = [document in grades for document in self._world.pools.document[member].tolist()] if knows else []
-        return self._learner.read(Asked(member, time_s, np.array(relevant, dtype=np.bool_)))
+        return self._learner.read(Asked(member, time_s, np.array(relevant, dtype=np.bool_), outside_only=not self._whole))
 
     def _order(self, rows: Numbers, members: Members, outside: Floats) -> Numbers:
         pools, influence = self._world.pools, self._lever.influence
@@ -210,23 +221,25 @@ class Replay:
     def _observe(self, members: Numbers, occasion: Occasion, relevance: Floats, propensity: float) -> None:
         bucket = int(self._world.pools.bucket[occasion.query])
         self.record.passive_count += len(members)
+        if not self._whole:
+            return
         self._learner.observe(Observed(members, bucket, relevance, occasion.time_s, propensity))
-        if self._keep_log:
+        if self._extras.keep_log:
             weight = self._settings.rule.weights.of(EventKind.RERANK, propensity=propensity)
             self.record.log.append(Said(False, members, bucket, relevance, weight, occasion.time_s))
 
     def _mark(self, member: int, occasion: Occasion, value: float, *, hostile: bool) -> None:
         bucket = int(self._world.pools.bucket[occasion.query])
         self._learner.mark(Marked(member, bucket, value, occasion.time_s))
-        if self._keep_log:
+        if self._extras.keep_log:
             weight = self._settings.rule.weights.of(EventKind.EXPLICIT)
             self.record.log.append(Said(True, np.array([member]), bucket, np.array([value]), weight, occasion.time_s, hostile))
 
     def _measure_probes(self, time_s: float) -> None:
-        if not self._probes:
+        if not self._extras.probes:
             return
         gains = []
-        for query in self._probes:
+        for query in self._extras.probes:
             rows, grades = self._rows(query, arrived=True), self._world.grades[query]
             members, _, outside = self._members(rows, grades, time_s, f"{self._seed}/probe/{query}")
             shown = self._world.pools.member[rows[members.rows[self._order(rows, members, outside)]]]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .findings import Evaluation, RegimeRow
+from .live import LiveCheck
 from .statistics import Difference
 
 
@@ -19,9 +20,10 @@ class Table:
     rows: Sequence[Sequence[str]]
 
 
-def tables_of(found: Evaluation) -> list[Table]:
+def tables_of(found: Evaluation, live: LiveCheck | None) -> list[Table]:
     """Makes the tables, the one that decides first."""
-    return [_regimes(found), _arms(found), _measures(found), _changes(found), _bounds(found)]
+    tables = [_regimes(found), _arms(found), _measures(found), _changes(found), _bounds(found)]
+    return tables if live is None else [*tables, _live(live)]
 
 
 def markdown_of(tables: Sequence[Table]) -> str:
@@ -34,7 +36,7 @@ def markdown_of(tables: Sequence[Table]) -> str:
 
 
 def _regimes(found: Evaluation) -> Table:
-    columns = ("regime", "searches", "OFF", "ON", "PLACEBO", "ON - OFF", "p", "better : worse", "ON - PLACEBO")
+    columns = ("regime", "searches", "OFF", "ON", "PLACEBO", "ON - OFF", "p", "+ : -", "ON - PLACEBO")
     return Table("nDCG@10 by regime, 95 % intervals", columns, [_regime(row) for row in (*found.regimes, found.fallback)])
 
 
@@ -48,7 +50,7 @@ def _regime(row: RegimeRow) -> tuple[str, ...]:
         _value(row.means.get("PLACEBO", math.nan)),
         _shown(delta),
         f"{delta.p_value:.4f}",
-        f"{delta.better} : {delta.worse}",
+        f"{delta.better}:{delta.worse}",
         "" if row.over_placebo is None else _shown(row.over_placebo),
     )
 
@@ -99,6 +101,19 @@ def _bounds(found: Evaluation) -> Table:
         ("ledger: marks a search", f"{found.marks_per_search:.2f}"),
     ]
     return Table("Bounds, revocation, cost", ("what", "value"), rows)
+
+
+def _live(live: LiveCheck) -> Table:
+    rows = [
+        ("searches and marks played in both", f"{live.search_count} and {live.mark_count}"),
+        ("orders that differ from the replay", str(live.rank_mismatches)),
+        ("largest difference of log-odds, all evidence", f"{live.worst_log_odds:.1e}"),
+        ("largest difference of log-odds from outside", f"{live.worst_outside_log_odds:.1e}"),
+        ("influence there; hits that it moved", f"{live.influence:g}; {live.moved_count}"),
+        ("ledger events a search", f"{live.events_per_search:.1f}"),
+        ("writing back, median ms of a search", f"{live.write_ms:.1f} of {live.search_ms:.1f}"),
+    ]
+    return Table("The running system against the replay", ("what", "value"), rows)
 
 
 def _shown(difference: Difference) -> str:

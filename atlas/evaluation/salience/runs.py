@@ -12,7 +12,7 @@ from atlas.salience import SalienceRule
 
 from .arms import Arm, Learner, RuleLearner, learner_of
 from .pools import Flags, Floats, Pools
-from .replay import Record, Replay, Settings
+from .replay import Extras, Record, Replay, Settings
 from .streams import Stream
 from .worlds import World, before_shift, stream_world, with_fresh, with_hostile, with_superseded, without_repeats
 
@@ -92,13 +92,14 @@ def run_all(experiment: Experiment, *, progress: Callable[[], object]) -> Runs:
     runs = Runs(experiment)
     stream = stream_world(experiment.pools, experiment.stream, experiment.grades)
     number = experiment.pools.numbers()
-    probes = [number[probe.query_id] for probe in experiment.stream.probes if probe.query_id in number]
+    probes = tuple(number[probe.query_id] for probe in experiment.stream.probes if probe.query_id in number)
     for seed in experiment.seeds:
         for regime in experiment.regimes:
             world = _world(stream, regime, seed)
+            whole = regime == "stream"
+            extras = Extras(probes if whole else (), fallback=whole, keep_log=regime == "poisoning" and seed == experiment.seeds[0])
             for arm in ARMS[regime]:
-                keep_log = regime == "poisoning" and seed == experiment.seeds[0]
-                run = _run(experiment, world, arm, seed, probes if regime == "stream" else (), keep_log=keep_log)
+                run = _run(experiment, world, arm, seed, extras)
                 runs.found.setdefault((regime, arm), []).append(run)
                 progress()
     return runs
@@ -123,11 +124,11 @@ def _world(stream: World, regime: str, seed: int) -> World:
             return stream
 
 
-def _run(experiment: Experiment, world: World, arm: Arm, seed: int, probes: Sequence[int], *, keep_log: bool) -> Run:
+def _run(experiment: Experiment, world: World, arm: Arm, seed: int, extras: Extras) -> Run:
     rule: SalienceRule = experiment.settings.rule
     start_s, end_s = world.occasions[0].time_s, world.occasions[-1].time_s
     learner = experiment.make_learner(arm, world.pools, rule, start_s=start_s, end_s=end_s, seed=seed)
-    record = Replay(world, arm, learner, experiment.settings, seed=seed, probes=probes, keep_log=keep_log).run()
+    record = Replay(world, arm, learner, experiment.settings, seed=seed, extras=extras).run()
     if isinstance(learner, RuleLearner):
         record.saturated = _saturated(learner, end_s, experiment.settings.lever.influence.log_odds_limit)
     return Run(world, record)

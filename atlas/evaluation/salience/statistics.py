@@ -107,10 +107,10 @@ def _signs(random: np.random.Generator, count: int) -> Floats:
 
 
 def _bounds(sums: Floats, sizes: Floats, random: np.random.Generator) -> tuple[float, float]:
-    means = np.empty(RESAMPLE_COUNT)
-    for index in range(RESAMPLE_COUNT):
-        drawn = random.integers(0, len(sums), len(sums))
-        means[index] = sums[drawn].sum() / sizes[drawn].sum()
+    means = []
+    for _ in range(RESAMPLE_COUNT // _BATCH):
+        drawn = random.integers(0, len(sums), (_BATCH, len(sums)))
+        means.append(sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1))
     tail = (1.0 - CONFIDENCE) / 2.0
-    low, high = np.quantile(means, (tail, 1.0 - tail))
+    low, high = np.quantile(np.concatenate(means), (tail, 1.0 - tail))
     return float(low), float(high)

@@ -57,13 +57,6 @@ class ChannelTable:
         mean = (rule.prior_strength * prior + scale * (share * positive).sum(axis=1)) / (rule.prior_strength + scale * total)
         return np.where(total > 0.0, np.log(mean * (1.0 - prior) / ((1.0 - mean) * prior)), 0.0)
 
-    def copy(self) -> ChannelTable:
-        """Gives the same sums, to go on with on their own."""
-        twin = ChannelTable(self._domain, self._rule, self._landmark_s)
-        twin._positive, twin._negative = self._positive.copy(), self._negative.copy()
-        twin._scope_positive, twin._scope_negative = self._scope_positive.copy(), self._scope_negative.copy()
-        return twin
-
     def touched(self) -> Numbers:
         """Numbers of the memories with any evidence."""
         return np.flatnonzero((self._positive + self._negative).any(axis=1))
@@ -89,17 +82,12 @@ class WorthTable:
         """Adds one event to each of `members`, none twice."""
         self._of(channel).add(members, bucket, values, weight, time_s)
 
-    def read(self, members: Numbers, time_s: float) -> tuple[Floats, Floats]:
-        """Reads all log-odds and those from outside, each within the limit of the rule."""
+    def read(self, members: Numbers, time_s: float, *, outside_only: bool = False) -> tuple[Floats, Floats]:
+        """Reads all log-odds and those from outside, each within the limit of the rule; with `outside_only` the latter twice."""
         limit = self._rule.log_odds_limit
         outside = self._outside.log_odds(members, time_s)
-        return np.clip(self._passive.log_odds(members, time_s) + outside, -limit, limit), np.clip(outside, -limit, limit)
-
-    def copy(self) -> WorthTable:
-        """Gives the same sums, to go on with on their own."""
-        twin = object.__new__(WorthTable)
-        twin._rule, twin._passive, twin._outside = self._rule, self._passive.copy(), self._outside.copy()
-        return twin
+        everything = outside if outside_only else self._passive.log_odds(members, time_s) + outside
+        return np.clip(everything, -limit, limit), np.clip(outside, -limit, limit)
 
     def touched(self) -> Numbers:
         """Numbers of the memories with any evidence."""

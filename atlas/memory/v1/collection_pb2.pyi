@@ -41,7 +41,7 @@ class Generation(_message.Message):
     def __init__(self, generation: _Optional[str] = ..., spaces: _Optional[_Iterable[_Union[_type_pb2.VectorSpace, _Mapping]]] = ..., state: _Optional[_Union[GenerationState, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., embedder_address: _Optional[str] = ..., due_count: _Optional[int] = ..., change_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Collection(_message.Message):
-    __slots__ = ("name", "in_search_all", "generation", "memory_count", "create_time", "languages", "other_generations")
+    __slots__ = ("name", "in_search_all", "generation", "memory_count", "create_time", "languages", "other_generations", "operation")
     class LanguagesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -56,6 +56,7 @@ class Collection(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     LANGUAGES_FIELD_NUMBER: _ClassVar[int]
     OTHER_GENERATIONS_FIELD_NUMBER: _ClassVar[int]
+    OPERATION_FIELD_NUMBER: _ClassVar[int]
     name: str
     in_search_all: bool
     generation: Generation
@@ -63,7 +64,8 @@ class Collection(_message.Message):
     create_time: _timestamp_pb2.Timestamp
     languages: _containers.ScalarMap[str, int]
     other_generations: _containers.RepeatedCompositeFieldContainer[Generation]
-    def __init__(self, name: _Optional[str] = ..., in_search_all: _Optional[bool] = ..., generation: _Optional[_Union[Generation, _Mapping]] = ..., memory_count: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., languages: _Optional[_Mapping[str, int]] = ..., other_generations: _Optional[_Iterable[_Union[Generation, _Mapping]]] = ...) -> None: ...
+    operation: _type_pb2.Operation
+    def __init__(self, name: _Optional[str] = ..., in_search_all: _Optional[bool] = ..., generation: _Optional[_Union[Generation, _Mapping]] = ..., memory_count: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., languages: _Optional[_Mapping[str, int]] = ..., other_generations: _Optional[_Iterable[_Union[Generation, _Mapping]]] = ..., operation: _Optional[_Union[_type_pb2.Operation, _Mapping]] = ...) -> None: ...
 
 class CreateCollectionRequest(_message.Message):
     __slots__ = ("scope", "collection", "spaces", "request_id")

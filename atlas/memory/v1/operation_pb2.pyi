@@ -112,14 +112,16 @@ class DueMemory(_message.Message):
     def __init__(self, memory_id: _Optional[str] = ..., etag: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
 
 class ListDueMemoriesResponse(_message.Message):
-    __slots__ = ("memories", "due_count", "failed_count")
+    __slots__ = ("memories", "due_count", "failed_count", "task")
     MEMORIES_FIELD_NUMBER: _ClassVar[int]
     DUE_COUNT_FIELD_NUMBER: _ClassVar[int]
     FAILED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
     memories: _containers.RepeatedCompositeFieldContainer[DueMemory]
     due_count: int
     failed_count: int
-    def __init__(self, memories: _Optional[_Iterable[_Union[DueMemory, _Mapping]]] = ..., due_count: _Optional[int] = ..., failed_count: _Optional[int] = ...) -> None: ...
+    task: FillTask
+    def __init__(self, memories: _Optional[_Iterable[_Union[DueMemory, _Mapping]]] = ..., due_count: _Optional[int] = ..., failed_count: _Optional[int] = ..., task: _Optional[_Union[FillTask, _Mapping]] = ...) -> None: ...
 
 class Fill(_message.Message):
     __slots__ = ("memory_id", "etag")

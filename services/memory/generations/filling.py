@@ -39,6 +39,7 @@ class DueMemory:
 class Listed:
     """What to embed next."""
 
+    operation: OperationRow
     memories: tuple[DueMemory, ...]
     count: DueCount
 
@@ -115,6 +116,7 @@ class Filler:
         serving = places.collection
         points = await self._store.retrieve(serving.index, serving.generation, list(rows), timeout_s=timeout_s)
         return Listed(
+            places.operation,
             tuple(
                 DueMemory(memory_id, row.etag, _indexed(points[memory_id]))
                 for memory_id, row in rows.items()

@@ -15,7 +15,7 @@ from .. import catalog
 from ..encoding import to_timestamp
 from ..scopes import checked_scope
 from ..space_messages import space_messages
-from . import due, roles
+from . import due, operation_rows, roles
 from .operation_rows import Fault, Kind, OperationRow, progress_of
 from .roles import Generation
 
@@ -84,6 +84,12 @@ def operation_message(connection: sqlite3.Connection, operation: OperationRow, n
     if operation.error is not None:
         message.error.CopyFrom(_status(operation.error))
     return message
+
+
+def running_message(connection: sqlite3.Connection, tenant: str, collection: str) -> type_pb2.Operation | None:
+    """Returns the message of the operation that runs on a collection, as of its last step; None if none does."""
+    operation = operation_rows.operation_of(connection, tenant, collection)
+    return None if operation is None else operation_message(connection, operation, operation.update_time_us)
 
 
 def task_message(connection: sqlite3.Connection, operation: OperationRow, now_us: int) -> operation_pb2.FillTask:

@@ -64,7 +64,7 @@ class MigrationCalls:
         self._clock = clock
         self._new_id = new_id
         self._holds = holds
-        self._verifier = Verifier(database, store)
+        self._verifier = Verifier(database, store, writer, holds)
 
     async def start(self, request: pb.StartMigrationRequest) -> pb.StartMigrationResponse:
         """Begins a migration."""
@@ -87,8 +87,7 @@ class MigrationCalls:
         """Compares two generations."""
         tenant = whole_tenant(request.scope)
         count = checked_size(request.sample_count, "sample_count", default=DEFAULT_SAMPLE, most=MAX_SAMPLE)
-        timeout_s = deadlines.current().remaining_s
-        found = await self._verifier.verify(tenant, request.name, sample_count=count, begin=self._new_id(), timeout_s=timeout_s)
+        found = await self._verifier.verify(tenant, request.name, sample_count=count, begin=self._new_id(), deadline=deadlines.current())
         return pb.VerifyMigrationResponse(
             verified=found.target.verified,
             source=generation_message(found.source, 0),

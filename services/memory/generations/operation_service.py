@@ -118,10 +118,13 @@ class OperationService(rpc.OperationServiceServicer):
             collection = await self._filler.collection_of(tenant, request.operation_id)
             self._holds.hold(tenant, collection, hold_s=hold_s)
         listed = await self._filler.due(tenant, request.operation_id, limit=limit, timeout_s=deadlines.current().remaining_s)
+        now_us = self._now_us()
+        task = await self._database.read(lambda connection: task_message(connection, listed.operation, now_us))
         return pb.ListDueMemoriesResponse(
             memories=[pb.DueMemory(memory_id=one.memory_id, etag=one.etag, text=one.text) for one in listed.memories],
             due_count=listed.count.due,
             failed_count=listed.count.failed,
+            task=task,
         )
 
     async def FillGeneration(

@@ -6,13 +6,17 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from atlas.deadlines import Deadline
+
 from .. import catalog
 from ..catalog import Collection
 from ..database import Database
 from ..durability import Durability
 from ..store import BranchResult, SearchRequest, Store, StoredPoint
+from ..writer import Writer, Written
 from . import due, operation_rows, roles
 from .changes import no_migration
+from .holds import WriteHolds
 from .roles import Generation
 
 LEAST_RECALL = 0.99
@@ -20,6 +24,8 @@ LEAST_RECALL = 0.99
 NEIGHBOURS = 10
 """How many nearest memories are compared."""
 _BATCH = 32
+_HOLD_S = 2.0
+"""Longest that writes wait while points are counted."""
 _SAME_COSINE = 1e-4
 """Cosines closer than this are equal: vectors may be stored with 8 bits."""
 
@@ -34,6 +40,8 @@ class Verification:
     source_count: int
     target_count: int
     due_count: int
+    failed_count: int
+    """Of these, those that could not be embedded."""
     sample_count: int
     sample_recall: float
     """Share of the sample that its own vector finds first, [0, 1]; 1 for an empty collection."""
@@ -42,14 +50,17 @@ class Verification:
 
     @property
     def findings(self) -> tuple[str, ...]:
-        """Why the target may not take over, in sentences."""
+        """Why the target may not take over, in sentences; what was written of late is not among it, since the switch embeds that."""
         found: list[str] = []
-        if self.due_count:
-            found.append(f"{self.due_count} memories lack their vector")
+        if self.failed_count:
+            found.append(f"{self.failed_count} memories could not be embedded")
         if self.source_count != self.memory_count:
             found.append(f"the generation that serves has {self.source_count} points for {self.memory_count} memories")
-        if self.target_count != self.memory_count:
-            found.append(f"the new generation has {self.target_count} points for {self.memory_count} memories")
+        # What is due may still have the vector of its older text.
+        if not self.memory_count - self.due_count <= self.target_count <= self.memory_count:
+            found.append(
+                f"the new generation has {self.target_count} points for {self.memory_count} memories, of which {self.due_count} are due"
+            )
         if self.sample_recall < LEAST_RECALL:
             found.append(f"{self.sample_recall:.3f} of the sample finds itself; {LEAST_RECALL} is needed")
         return tuple(found)
@@ -61,41 +72,51 @@ class _Subject:
     source: Generation
     target: Generation
     memory_count: int
-    due_count: int
+    due: due.DueCount
     sample: tuple[str, ...]
 
 
 class Verifier:
     """Runs verifications; notes their outcome."""
 
-    def __init__(self, database: Database, store: Store) -> None:
+    def __init__(self, database: Database, store: Store, writer: Writer, holds: WriteHolds) -> None:
         self._database = database
         self._store = store
+        self._writer = writer
+        self._holds = holds
 
-    async def verify(self, tenant: str, name: str, *, sample_count: int, begin: str, timeout_s: float) -> Verification:
-        """Compares counts, then looks up `sample_count` memories, those whose ids follow `begin`.
+    async def verify(self, tenant: str, name: str, *, sample_count: int, begin: str, deadline: Deadline) -> Verification:
+        """Compares counts, then looks up `sample_count` memories, those whose ids follow `begin`; writes wait while it counts.
 
         Raises:
             NotFoundError: The collection does not exist.
             SchemaMismatchError: None of its generations is being filled.
         """
-        subject = await self._database.read(lambda connection: _subject(connection, tenant, name, sample_count, begin))
-        source, target = subject.source, subject.target
+        subject, counts = await self._counted(tenant, name, sample_count, begin, deadline)
+        target = subject.target
+        looked_up = await self._looked_up(subject, deadline.remaining_s)
         verification = Verification(
-            source,
-            target,
-            subject.memory_count,
-            await self._store.count(source.index, source.generation, None, timeout_s=timeout_s),
-            await self._store.count(target.index, target.generation, None, timeout_s=timeout_s),
-            subject.due_count,
-            len(subject.sample),
-            *await self._looked_up(subject, timeout_s),
+            subject.source, target, subject.memory_count, *counts, subject.due.due, subject.due.failed, len(subject.sample), *looked_up
         )
         verified = not verification.findings
         await self._database.write(
             lambda connection: roles.mark_verified(connection, target.generation, verified=verified), durability=Durability.POWER_LOSS
         )
         return replace(verification, target=replace(target, verified=verified))
+
+    async def _counted(self, tenant: str, name: str, sample_count: int, begin: str, deadline: Deadline) -> tuple[_Subject, tuple[int, int]]:
+        self._holds.hold(tenant, name, hold_s=_HOLD_S)
+        try:
+            # Once this is through, so is everything before it, into the engine.
+            await self._writer.submit(lambda *_: Written(None), durability=Durability.PROCESS_CRASH, deadline=deadline)
+            subject = await self._database.read(lambda connection: _subject(connection, tenant, name, sample_count, begin))
+            source, target = subject.source, subject.target
+            return subject, (
+                await self._store.count(source.index, source.generation, None, timeout_s=deadline.remaining_s),
+                await self._store.count(target.index, target.generation, None, timeout_s=deadline.remaining_s),
+            )
+        finally:
+            self._holds.release(tenant, name)
 
     async def _looked_up(self, subject: _Subject, timeout_s: float) -> tuple[float, float]:
         found, common, looked_up = 0, 0.0, 0
@@ -127,18 +148,19 @@ def _subject(connection: sqlite3.Connection, tenant: str, name: str, sample_coun
         roles.serving_generation(connection, collection),
         target,
         sum(catalog.languages_of(connection, collection.generation).values()),
-        due.count_due(connection, target.generation).due,
-        _sample(connection, collection, sample_count, begin),
+        due.count_due(connection, target.generation),
+        _sample(connection, collection, target, sample_count, begin),
     )
 
 
-def _sample(connection: sqlite3.Connection, collection: Collection, count: int, begin: str) -> tuple[str, ...]:
+def _sample(connection: sqlite3.Connection, collection: Collection, target: Generation, count: int, begin: str) -> tuple[str, ...]:
     # Ids are digests, so those that follow a random one are a random sample; behind the last come the first.
     ids: list[str] = []
     for condition in (">=", "<"):
         rows = connection.execute(
-            f"SELECT memory_id FROM memory WHERE tenant = ? AND generation = ? AND memory_id {condition} ? ORDER BY memory_id LIMIT ?",  # noqa: S608
-            (collection.tenant, collection.generation, begin, count - len(ids)),
+            f"SELECT memory_id FROM memory WHERE tenant = ? AND generation = ? AND memory_id {condition} ?"  # noqa: S608 - one of two constants
+            " AND memory_id NOT IN (SELECT memory_id FROM generation_due WHERE generation = ?) ORDER BY memory_id LIMIT ?",
+            (collection.tenant, collection.generation, begin, target.generation, count - len(ids)),
         )
         ids.extend(memory_id for (memory_id,) in rows)
     return tuple(ids)

@@ -21,6 +21,12 @@ class StoreSettings(BaseModel):
     """What the `edge` store scans in a search of an index that is created from now on. The full
     vectors are always kept and decide values and order; `turbo8` and `float16` are copies, a quarter
     and half as large, that find the candidates; `float32` = no copy."""
+    edge_graph_from_points: int | None = Field(default=None, ge=1_000, le=1_000_000_000)
+    """Points from which on the `edge` store builds a graph (HNSW) over an index, beside the searches;
+    None = it always scans, which finds every neighbour."""
+    edge_vacuum_share: float = Field(default=0.3, ge=0.05, le=1.0)
+    """Share of dead vectors, of points that were overwritten or deleted, from which on the `edge`
+    store clears them away, beside the searches."""
     engine_start_timeout_ms: int = Field(default=30_000, ge=1_000, le=600_000)
     """Milliseconds until a starting engine must be ready; for a server, until it must answer."""
     engine_lock_wait_ms: int = Field(default=10_000, ge=0, le=600_000)

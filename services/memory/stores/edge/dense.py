@@ -12,9 +12,11 @@ from ...operations import Float32Array
 from ..branches import Found
 from ..schema import DENSE
 from .filters import having
-from .layout import SCAN
+from .layout import Current
 
 _EXACT = edge.SearchParams(exact=True)
+_LINKED = edge.SearchParams(hnsw_ef=512)
+"""How thoroughly a graph is searched."""
 _WIDTHS = ((1.5, 20), (8.0, 0))
 """How many candidates are scanned, as a factor of what is asked for and an addition: first a few, then more."""
 ERROR_MARGIN = 2.0
@@ -25,19 +27,22 @@ largest lies about 2.5 standard deviations out."""
 class DenseBranch:
     """Finds the nearest points of one shard, in the order and with the cosines of their full vectors."""
 
-    def __init__(self, shard: edge.EdgeShard, *, scanned: bool) -> None:
-        """Takes an open shard; `scanned` says whether it has compact vectors beside the full ones."""
+    def __init__(self, shard: edge.EdgeShard, used: Current) -> None:
+        """Takes an open shard; `used` says what it holds."""
         self._shard = shard
-        self._scanned = scanned
+        self._scanned = used.scanned
+        self._has_graph = used.graph_points > 0
 
     def nearest(self, vector: Float32Array, condition: edge.Filter, limit: int) -> list[Found]:
-        """Returns the `limit` nearest points that match.
+        """Returns the `limit` nearest points that match; all of them are found, unless the shard has a graph.
 
         A scan is wide enough if no point that it left out can be among them; if a wider one is not
         either, as among many equal points, the full vectors are scanned.
         """
-        for width in _widths(limit) if self._scanned else ():
-            rough = self._query(SCAN, vector, condition, width)
+        if self._has_graph:
+            return self._values(vector, self._query(self._scanned, vector, condition, 2 * limit, _LINKED))[:limit]
+        for width in _widths(limit) if self._scanned != DENSE else ():
+            rough = self._query(self._scanned, vector, condition, width)
             found = self._values(vector, rough)
             if len(rough) < width or is_complete({hit.point_id: hit.value for hit in rough}, found, limit):
                 return found[:limit]
@@ -50,13 +55,15 @@ class DenseBranch:
     def _values(self, vector: Float32Array, hits: Sequence[Found]) -> list[Found]:
         return self.values(vector, [hit.point_id for hit in hits])
 
-    def _query(self, name: str, vector: Float32Array, condition: edge.Filter, limit: int) -> list[Found]:
+    def _query(
+        self, name: str, vector: Float32Array, condition: edge.Filter, limit: int, params: edge.SearchParams = _EXACT
+    ) -> list[Found]:
         hits = self._shard.query(
             edge.QueryRequest(
                 limit,
                 query=edge.Query.Nearest(cast("list[float]", vector), using=name),
                 filter=condition,
-                params=_EXACT,
+                params=params,
                 with_payload=False,
                 with_vector=False,
             )

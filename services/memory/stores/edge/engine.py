@@ -17,11 +17,13 @@ from typing import BinaryIO
 from atlas import failpoints
 from atlas.errors import AtlasError, NotFoundError, StartupError
 from atlas.failpoints import failpoint
+from atlas.garbage import calm_garbage_collection
 
 from ...failpoints import FAILPOINTS
 from ...locks import hold
 from ...operations import Operation
 from . import protocol
+from .background import die_with_parent, step_back
 from .layout import check_spec
 from .protocol import Answer, Call, Fault
 from .shard import Shard
@@ -79,6 +81,17 @@ class Engine:
                 return self._shard(index).count(generation, condition)
             case protocol.Facet(index, generation, key, condition):
                 return self._shard(index).facet(generation, key, condition)
+            case protocol.State(index):
+                return self._shard(index).state
+            case protocol.Rebuild(spec, graph):
+                home = self._folder / spec.name
+                step_back(lambda: Shard.rebuild(home, spec, graph=graph))
+                self._shards[spec.name] = Shard.loaded(home)
+                return None
+            case protocol.Reopen(index):
+                old, self._shards[index] = self._shard(index), Shard.loaded(self._folder / index)
+                old.close()
+                return None
             case protocol.Flush(index):
                 self._flush(self._shard(index))
                 return None
@@ -130,6 +143,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the process; returns its exit status."""
     options = _options(arguments)
     failpoints.arm(os.environ, FAILPOINTS)
+    if options.background:
+        die_with_parent()
+    calm_garbage_collection()
     # The parent decides when to end, by closing the pipe, so that writes can drain first.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
@@ -156,6 +172,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="The vector engine of ATLAS memory.")
     parser.add_argument("folder", type=Path, help="folder of the indexes and of the lock file")
     parser.add_argument("--lock-wait-ms", type=int, default=0, help="how long to wait for the lock")
+    parser.add_argument("--background", action="store_true", help="end when the parent does, even in mid-call")
     return parser.parse_args(arguments)
 
 

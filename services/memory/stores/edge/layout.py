@@ -15,13 +15,18 @@ from atlas.failpoints import failpoint
 
 from ...operations import IndexSpec
 from ..schema import DENSE, INTEGER_KEYS, KEYWORD_KEYS, LEXICAL, TENANT_KEY, TEXT_KEYS
+from .loading import sync, sync_tree
 from .protocol import DenseDatatype
 
 SCAN = "scan"
 """Name of the compact copy of the dense vector that a search reads first; float32 indexes have none."""
-_SPEC = "spec.json"
+SPEC = "spec.json"
+"""File with an index's specification."""
 _CURRENT = "current.json"
 _FIRST_SHARD = "shard"
+_NEVER = 1_000_000_000
+_SCAN_UP_TO_KB = 10_000
+"""Vectors up to this size are scanned also where there is a graph: filters and tenants that select little."""
 _SCANNED = {
     "float16": edge.VectorStorageDatatype.Float16,
     "turbo8": edge.VectorStorageDatatype.Turbo8,
@@ -35,6 +40,13 @@ class Current(msgspec.Struct, frozen=True):
     """Name of the folder inside the index's own."""
     scan: DenseDatatype = "float32"
     """What the dense branch scans; `float32` = the full vectors themselves."""
+    graph_points: int = 0
+    """Points that had a graph when it was built; 0 = it has none."""
+
+    @property
+    def scanned(self) -> str:
+        """Name of the vector that the dense branch scans."""
+        return DENSE if self.scan == "float32" else SCAN
 
 
 def current(home: Path) -> Current:
@@ -48,7 +60,7 @@ def make_current(home: Path, value: Current) -> None:
     draft = home / f"{_CURRENT}.draft"
     _write(draft, msgspec.json.encode(value))
     draft.replace(home / _CURRENT)
-    fsync_folder(home)
+    sync(home)
 
 
 def discard_unused(home: Path) -> None:
@@ -64,16 +76,18 @@ def create(home: Path, spec: IndexSpec, scan: DenseDatatype, prepare: Callable[[
     draft = home.with_suffix(".draft")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
-    shard = edge.EdgeShard.create(str(draft / _FIRST_SHARD), _config(spec, scan))
+    shard = edge.EdgeShard.create(str(draft / _FIRST_SHARD), config(spec, scan))
     prepare(shard)
     shard.flush()
     shard.close()
-    _write(draft / _SPEC, msgspec.json.encode(spec))
+    # Its flush leaves out files that hold nothing yet.
+    sync_tree(draft)
+    _write(draft / SPEC, msgspec.json.encode(spec))
     make_current(draft, Current(scan=scan))
     failpoint("engine.create.draft")
     draft.rename(home)
     failpoint("engine.create.renamed")
-    fsync_folder(home.parent)
+    sync(home.parent)
 
 
 def check_spec(home: Path, spec: IndexSpec) -> None:
@@ -82,7 +96,7 @@ def check_spec(home: Path, spec: IndexSpec) -> None:
     Raises:
         SchemaMismatchError: They differ.
     """
-    stored = msgspec.json.decode((home / _SPEC).read_bytes(), type=IndexSpec)
+    stored = msgspec.json.decode((home / SPEC).read_bytes(), type=IndexSpec)
     if stored != spec:
         raise SchemaMismatchError(
             f"index {spec.name} holds {stored}, but {spec} is asked for",
@@ -102,22 +116,35 @@ def payload_indexes() -> dict[str, edge.PayloadSchemaParams]:
     }
 
 
-def fsync_folder(folder: Path) -> None:
-    """Brings the names in a folder to disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def config(spec: IndexSpec, scan: DenseDatatype, *, graph: bool = False, thorough: bool = False) -> edge.EdgeConfig:
+    """Returns the engine's configuration of an index.
 
-
-def _config(spec: IndexSpec, scan: DenseDatatype) -> edge.EdgeConfig:
-    vectors = {DENSE: edge.EdgeVectorParams(spec.dimension, edge.Distance.Cosine)}
-    if scan != "float32":
-        vectors[SCAN] = edge.EdgeVectorParams(spec.dimension, edge.Distance.Cosine, datatype=_SCANNED[scan])
+    Args:
+        spec: The index.
+        scan: What the dense branch scans.
+        graph: Whether `optimize` builds a graph over what is scanned.
+        thorough: Whether `optimize` also clears away a few dead vectors.
+    """
+    plain, linked = edge.HnswIndexConfig(0, 100, _NEVER, 1), edge.HnswIndexConfig(16, 128, _SCAN_UP_TO_KB, 1, payload_m=16)
+    scanned = Current(scan=scan).scanned
+    vectors = {
+        name: edge.EdgeVectorParams(
+            spec.dimension,
+            edge.Distance.Cosine,
+            datatype=_SCANNED[scan] if name == SCAN else None,
+            hnsw_config=linked if graph and name == scanned else plain,
+        )
+        for name in dict.fromkeys((DENSE, scanned))
+    }
     return edge.EdgeConfig(
         vectors=vectors,
         sparse_vectors={LEXICAL: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
+        optimizers=edge.EdgeOptimizersConfig(
+            deleted_threshold=0.01 if thorough else None,
+            vacuum_min_vector_number=100 if thorough else None,
+            default_segment_number=1,
+            indexing_threshold=1 if graph else 0,
+        ),
         wal_enabled=True,
         # Searches come one by one, and their vectors are one segment: more threads wait for work in a loop, at the cost of the other parts.
         max_search_threads=1,

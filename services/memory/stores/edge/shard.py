@@ -31,8 +31,10 @@ from . import layout
 from .dense import DenseBranch
 from .filters import having, older_than, within
 from .labels import Labels
-from .layout import SCAN
-from .protocol import DenseDatatype
+from .layout import SCAN, Current
+from .loading import load
+from .protocol import DenseDatatype, IndexState
+from .wear import Wear
 
 _DELETE_STEP = 1024
 """Points that one message deletes of a generation, so that reads wait a few milliseconds."""
@@ -43,12 +45,13 @@ _NOTHING: Mapping[str, float] = {}
 class Shard:
     """An open index. Every call blocks; none of them may overlap another process's."""
 
-    def __init__(self, shard: edge.EdgeShard, *, scanned: bool) -> None:
-        """Wraps an open shard; `opened` is the way to one."""
+    def __init__(self, shard: edge.EdgeShard, home: Path) -> None:
+        """Wraps the open shard that is in use in `home`; `opened` is the way to one."""
         self._shard = shard
-        self._scanned = scanned
+        self._used = layout.current(home)
+        self._wear = Wear(home / self._used.shard, points=shard.info().points_count)
         self._labels = Labels(shard)
-        self._dense = DenseBranch(shard, scanned=scanned)
+        self._dense = DenseBranch(shard, self._used)
 
     @classmethod
     def opened(cls, folder: Path, spec: IndexSpec, scan: DenseDatatype) -> tuple[Shard, bool]:
@@ -70,17 +73,36 @@ class Shard:
     @classmethod
     def loaded(cls, home: Path) -> Shard:
         """Opens the shard that is in use in an index's folder."""
-        used = layout.current(home)
-        shard = edge.EdgeShard.load(str(home / used.shard))
+        shard = load(home / layout.current(home).shard)
         _ensure_payload_indexes(shard)
-        return cls(shard, scanned=used.scan != "float32")
+        return cls(shard, home)
+
+    @staticmethod
+    def rebuild(home: Path, spec: IndexSpec, *, graph: bool) -> None:
+        """Clears away dead vectors and, if asked for, builds a graph; takes seconds to minutes and is for a copy alone."""
+        used = layout.current(home)
+        shard = edge.EdgeShard.load(str(home / used.shard), layout.config(spec, used.scan, graph=graph, thorough=True))
+        shard.optimize()
+        points = shard.info().points_count
+        shard.flush()
+        shard.close()
+        Wear.reset(home / used.shard)
+        layout.make_current(home, Current(used.shard, used.scan, points if graph else 0))
+
+    @property
+    def state(self) -> IndexState:
+        """How large and how worn it is."""
+        points = self._shard.info().points_count
+        return IndexState(points, self._wear.dead(points), self._used.graph_points)
 
     def close(self) -> None:
         """Flushes and closes it."""
+        self._wear.save()
         self._shard.close()
 
     def flush(self) -> None:
         """Writes everything that was applied to disk."""
+        self._wear.save()
         self._shard.flush()
 
     def apply(self, operation: Operation) -> bool:
@@ -89,6 +111,7 @@ class Shard:
         match operation:
             case UpsertPoints():
                 self._upsert(operation)
+                self._wear.written(len(operation.points))
                 self._labels.remember(operation)
             case ReplacePayloads():
                 self._replace_payloads(operation)
@@ -173,7 +196,7 @@ class Shard:
         # The engine takes arrays as they are; its stub names lists alone.
         terms = edge.SparseVector(cast("Any", point.sparse_indices), cast("Any", point.sparse_values))
         vectors = {DENSE: point.dense, LEXICAL: terms}
-        if self._scanned:
+        if self._used.scanned == SCAN:
             vectors[SCAN] = point.dense
         return vectors
 

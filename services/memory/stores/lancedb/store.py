@@ -31,8 +31,8 @@ from ...store import (
     check_filter,
 )
 from ..availability import RETRY_AFTER_MS
+from ..durable import Durable
 from ..validation import check_cursor, check_dense, check_facet, check_operations, check_projections
-from .durable import Durable
 from .table import IndexTable, in_thread
 
 DATA_FOLDER = "lancedb"
