@@ -135,7 +135,8 @@ async def _until_ready(client: AsyncAtlas, operation: Operation) -> Operation:
         while operation.phase != "ready":
             await asyncio.sleep(0.2)
             operation = await client.administration.operation(operation.operation_id)
-            assert operation.error is None and not operation.failed, operation
+            assert operation.error is None, operation
+            assert not operation.failed, operation
             bar.n = operation.done
             bar.refresh()
     return operation
@@ -156,15 +157,10 @@ async def _lost(client: AsyncAtlas, noticed: Noticed) -> tuple[str, ...]:
     """Looks for everything that was acknowledged, by id and by its own words."""
     lost: list[str] = []
     for memory_id, text in list(noticed.written.items())[:60]:
-        if memory_id in noticed.deleted or noticed.written[memory_id] != text:
-            continue
         hits = (await client.search(text, collections=[LIVE], salience_mode=SalienceMode.OFF, result_count=10)).hits
-        # The writer goes on meanwhile.
-        if (
-            all(hit.memory.memory_id != memory_id for hit in hits)
-            and memory_id not in noticed.deleted
-            and noticed.written[memory_id] == text
-        ):
+        # The writer goes on meanwhile: what it edited or deleted since is not to be found so.
+        stands = memory_id not in noticed.deleted and noticed.written[memory_id] == text
+        if stands and all(hit.memory.memory_id != memory_id for hit in hits):
             lost.append(f"{noticed.phase}: {memory_id} {text}")
     return tuple(lost)
 
@@ -186,9 +182,8 @@ def _print(report: Report) -> None:
         f"verified        {checked.sample_count} looked up, {checked.sample_recall:.1%} find themselves, "
         f"{checked.neighbour_overlap:.1%} of the ten nearest in common"
     )
-    print(
-        f"switch          {report.switch_s * 1_000:.0f} ms; rollback {report.rollback_s:.1f} s, {report.rollback_count} memories embedded again"
-    )
+    print(f"switch          {report.switch_s * 1_000:.0f} ms")
+    print(f"rollback        {report.rollback_s:.1f} s, {report.rollback_count} memories embedded again")
     print(f"calls           {sum(noticed.calls.values())} ({', '.join(f'{n} {kind}' for kind, n in sorted(noticed.calls.items()))})")
     print(f"failed calls    {len(noticed.failures)}")
     print(f"mixed answers   {noticed.mixed}; answers by generation {sorted(noticed.generations.values(), reverse=True)}")

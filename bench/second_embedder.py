@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,16 +19,21 @@ _STOP_S = 30.0
 
 
 @asynccontextmanager
-async def second_embedder(port: int) -> AsyncIterator[str]:
-    """Serves for the length of the block; gives its address."""
+async def second_embedder(port: int, *, seed: int = 1) -> AsyncIterator[str]:
+    """Serves for the length of the block; gives its address. Another `seed` is another space."""
     address = f"127.0.0.1:{port}"
     settings = {
         "ATLAS_EMBEDDER_PORT": str(port),
-        "ATLAS_EMBEDDER_PROJECTION_DIMENSION": str(DIMENSION),
         "ATLAS_EMBEDDER_METRICS_PORT": "-1",
+        "ATLAS_EMBEDDER_PROJECTION_DIMENSION": str(DIMENSION),
+        "ATLAS_EMBEDDER_PROJECTION_SEED": str(seed),
     }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "services.embedder"], env={**os.environ, **settings}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "services.embedder"),
+        env={**os.environ, **settings},
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
     )
     try:
         async with open_channel(address, service_names=[_SERVICE]) as channel:
@@ -38,7 +42,8 @@ async def second_embedder(port: int) -> AsyncIterator[str]:
     finally:
         process.terminate()
         try:
-            await asyncio.to_thread(process.wait, _STOP_S)
-        except subprocess.TimeoutExpired:
+            async with asyncio.timeout(_STOP_S):
+                await process.wait()
+        except TimeoutError:
             process.kill()
-            process.wait()
+            await process.wait()

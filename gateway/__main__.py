@@ -81,7 +81,7 @@ async def running(settings: GatewaySettings) -> AsyncIterator[RunningServer]:
         parts, migrating = await open_parts(settings, stack)
         service = GatewayService(parts, settings, metrics=SearchMetrics(registry), monotonic=time.monotonic)
         ledger = LedgerService(parts.ledger, parts.eraser, tenant=settings.tenant)
-        administration = AdministrationService(migrating.migrations, settings)
+        administration = AdministrationService(migrating.migrations, parts.memory, settings)
         services = [
             Registration.of(gateway_pb2.DESCRIPTOR, "GatewayService", gateway_pb2_grpc.add_GatewayServiceServicer_to_server, service),
             Registration.of(ledger_pb2.DESCRIPTOR, "LedgerService", ledger_pb2_grpc.add_LedgerServiceServicer_to_server, ledger),

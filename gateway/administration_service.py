@@ -14,6 +14,7 @@ from atlas.gateway.v1 import administration_pb2_grpc as rpc
 from atlas.type.v1 import type_pb2
 
 from . import requests
+from .clients import MemoryClient
 from .clients.generations import Generation
 from .memories import Scope
 from .messages import time_message
@@ -27,8 +28,9 @@ MAX_ADDRESS_BYTES = 1_024
 class AdministrationService(rpc.AdministrationServiceServicer):
     """Changes whole collections while callers go on."""
 
-    def __init__(self, migrations: Migrations, settings: GatewaySettings) -> None:
+    def __init__(self, migrations: Migrations, memory: MemoryClient, settings: GatewaySettings) -> None:
         self._migrations = migrations
+        self._memory = memory
         self._settings = settings
 
     async def StartMigration(
@@ -139,6 +141,23 @@ class AdministrationService(rpc.AdministrationServiceServicer):
         """Ends an operation."""
         operation = await self._migrations.generations.cancel(self._scope(), request.operation_id, deadline=deadlines.current())
         return pb.CancelOperationResponse(operation=operation)
+
+    async def MoveSource(
+        self, request: pb.MoveSourceRequest, context: aio.ServicerContext[pb.MoveSourceRequest, pb.MoveSourceResponse]
+    ) -> pb.MoveSourceResponse:
+        """Gives what was ingested from a source another one."""
+        requests.check_request_id(request.request_id)
+        for field in ("from_source", "to_source"):
+            requests.check_size("source", getattr(request, field), path=field)
+        source_count, memory_count = await self._memory.move_source(
+            self._scope(),
+            self._collection(request.collection),
+            request.from_source,
+            request.to_source,
+            request_id=request.request_id,
+            deadline=deadlines.current(),
+        )
+        return pb.MoveSourceResponse(source_count=source_count, memory_count=memory_count)
 
     def _scope(self) -> Scope:
         # Without access control everybody is the one tenant of the settings, and sees all of it.

@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import IntEnum
 
 from atlas.deadlines import Deadline
-from atlas.errors import InvalidInputError, NotFoundError, SchemaMismatchError
+from atlas.errors import ConflictError, InvalidInputError, NotFoundError, SchemaMismatchError
 from atlas.identity import memory_id, remembered_id
 from atlas.ranking import Kind
 
 from .changes import Difference, differences
 from .chunking import Chunk, identity_text
-from .clients import MemoryClient
-from .clients.memory import MAX_IDS, Written
+from .clients import MemoryClient, SourceIds
+from .clients.memory import MAX_IDS, MOVED, Written
 from .cutting import Cutter, Uncut
 from .embedders import FOREIGN, Embedders, Encoder
 from .memories import Durability, JsonValue, Memory, Place, Scope
@@ -64,6 +64,13 @@ class NewMemory:
     """When it happened."""
     metadata: Mapping[str, JsonValue] | None = None
     """The caller's own fields; None if none were given."""
+    source_id: str = ""
+    """What ids are derived from; empty if that is `source`."""
+
+    @property
+    def origin(self) -> str:
+        """What the ids of its memories are derived from; empty if it has no source."""
+        return self.source_id or self.source
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +95,8 @@ class _Drafts:
     """Those that must exist already."""
     encoders: Mapping[str, Encoder]
     """Who makes the vectors of each collection."""
+    last_move: int | None
+    """Number of the tenant's last move when ids were derived; None if none was derived from a source."""
 
     @property
     def every(self) -> list[Memory]:
@@ -118,6 +127,10 @@ class Rememberer:
         """
         try:
             return await self._remembered(texts, scope, steps, request_id, durability)
+        except ConflictError as error:
+            if error.reason != MOVED:
+                raise
+            # A source was renamed while this was under way; nothing was written.
         except SchemaMismatchError as error:
             if error.reason != FOREIGN:
                 raise
@@ -139,12 +152,32 @@ class Rememberer:
 
     async def _drafts(self, texts: Sequence[NewMemory], scope: Scope, steps: Steps) -> _Drafts:
         texts = await self._completed(texts, scope, steps)
+        texts, last_move = await self._with_origins(texts, scope, steps)
         encoders = await self._encoders(texts, steps)
         chunks = await self._cut(texts, encoders, steps)
         pairs = enumerate(zip(texts, chunks, strict=True))
         of_each = [_memories(new, cut, scope.tenant, f"memories[{index}]") for index, (new, cut) in pairs]
         _check_same(of_each)
-        return _Drafts(of_each, frozenset(new.memory_id for new in texts if new.memory_id is not None), encoders)
+        return _Drafts(of_each, frozenset(new.memory_id for new in texts if new.memory_id is not None), encoders, last_move)
+
+    async def _with_origins(self, texts: Sequence[NewMemory], scope: Scope, steps: Steps) -> tuple[list[NewMemory], int | None]:
+        """Fills in what the ids of texts with a source are derived from: a source may have been renamed."""
+        sources: dict[str, list[str]] = {}
+        for new in texts:
+            if new.source and new.memory_id is None:
+                sources.setdefault(new.collection, []).append(new.source)
+        found: dict[str, SourceIds] = {}
+        for collection, named in sources.items():
+            found[collection] = await steps.run(
+                lambda deadline, collection=collection, named=named: self._memory.source_ids(  # type: ignore[misc]
+                    scope, collection, list(dict.fromkeys(named)), deadline=deadline
+                )
+            )
+        last_moves = [ids.last_move for ids in found.values() if ids.last_move is not None]
+        with_origins = [
+            replace(new, source_id=found[new.collection].of(new.source)) if new.source and new.collection in found else new for new in texts
+        ]
+        return with_origins, min(last_moves, default=None)
 
     async def _encoders(self, texts: Sequence[NewMemory], steps: Steps) -> dict[str, Encoder]:
         return {
@@ -208,7 +241,9 @@ class Rememberer:
         ]
 
         async def upsert(deadline: Deadline) -> Written:
-            return await self._memory.upsert(scope, writes, durability=durability, request_id=request_id, deadline=deadline)
+            return await self._memory.upsert(
+                scope, writes, durability=durability, request_id=request_id, last_move=drafts.last_move, deadline=deadline
+            )
 
         try:
             written = await steps.run(upsert)
@@ -275,7 +310,7 @@ def _cut_memories(new: NewMemory, chunks: Sequence[Chunk], tenant: str) -> list[
     for chunk in chunks:
         # The whole text stands for the source that it does not have.
         identity = identity_text(chunk.text, _kind(new))
-        chunk_id = memory_id(tenant, new.collection, new.source or document_id, identity, seen[identity])
+        chunk_id = memory_id(tenant, new.collection, new.origin or document_id, identity, seen[identity])
         seen[identity] += 1
         place = Place(document_id=document_id, ordinal=chunk.ordinal, begin=chunk.begin, end=chunk.end)
         memories.append(_memory(new, chunk_id, chunk.text, place))
@@ -285,8 +320,8 @@ def _cut_memories(new: NewMemory, chunks: Sequence[Chunk], tenant: str) -> list[
 def _whole_id(new: NewMemory, text: str, tenant: str) -> str:
     # What is said is identified by who said it and when, also where its source is known: a chat holds many an "ok".
     if new.source and not new.speaker and new.event_time is None:
-        return memory_id(tenant, new.collection, new.source, text, 0)
-    said_in = f"{new.source}\n{text}" if new.source else text
+        return memory_id(tenant, new.collection, new.origin, text, 0)
+    said_in = f"{new.origin}\n{text}" if new.source else text
     return remembered_id(tenant, new.collection, said_in, new.speaker, new.event_time)
 
 

@@ -283,10 +283,11 @@ class Searcher:
         result_ranks = {item.candidate.memory.memory_id: rank for rank, item in enumerate(outcome.results, start=1)}
         impression = Impression(query.search_id, outcome.vector, outcome.pool, result_ranks, query.source_class)
         due = [] if skipped or reranked is None else evidence.observations(outcome.pool, reranked, outcome.before, query.result_count)
-        with run.watch.stage("record"):
+        with run.watch.stage("record") as lap:
             try:
                 deadline = run.deadline.child(cap_s=self._budget.record_cap_s)
                 recorded = await self._salience.record(run.scope, impression, due, deadline=deadline)
+                lap.server = recorded.time
             except AtlasError as error:
                 _logger.warning("salience was not written", extra={"reason": error.reason})
                 return SalienceWrite(skipped, error=error)

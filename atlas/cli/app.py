@@ -24,6 +24,7 @@ from .ingest import ingest
 from .list import list_memories
 from .mcp import mcp
 from .migrate import migrate
+from .mv import mv
 from .next_steps import next_steps
 from .operations import operations
 from .options import ExitStatus
@@ -53,6 +54,7 @@ _PANELS: dict[str, dict[str, Callable[..., int]]] = {
         "search": search,
         "get": get,
         "list": list_memories,
+        "mv": mv,
         "delete": delete,
         "collections": collections,
     },

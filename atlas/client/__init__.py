@@ -1,6 +1,6 @@
 """What a Python caller imports: `Atlas`, `AsyncAtlas`, and the plain values they take and give."""
 
-from .administration import AsyncAdministration, Generation, GenerationRole, Operation, OperationState, Verification
+from .administration import AsyncAdministration, Generation, GenerationRole, Moved, Operation, OperationState, Verification
 from .aio import AsyncAtlas
 from .callers import Caller, SourceClass
 from .learning import (
@@ -76,6 +76,7 @@ __all__ = [
     "LedgerEvent",
     "Memory",
     "MemoryInput",
+    "Moved",
     "Notice",
     "Operation",
     "OperationState",

@@ -116,6 +116,14 @@ class Verification:
     """Why it may not take over."""
 
 
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What a renamed source took along."""
+
+    source_count: int
+    memory_count: int
+
+
 class AsyncAdministration:
     """Changes whole collections while callers go on; every method raises a subclass of `AtlasError`."""
 
@@ -175,6 +183,23 @@ class AsyncAdministration:
         with request_made():
             request = pb.DeleteGenerationRequest(collection=collection, generation=generation)
         return (await call(self._stub.DeleteGeneration, request, deadline=self._deadline(timeout_s))).memory_count
+
+    async def move_source(
+        self, from_source: str, to_source: str, *, collection: str = "", request_id: str = "", timeout_s: float | None = None
+    ) -> Moved:
+        """Gives what was ingested from a source, or from everything below it, another source; ids and what was learnt stay.
+
+        Args:
+            from_source: URI of the file or folder as it was called.
+            to_source: URI as it is called now; must have no memories.
+            collection: Which; empty means the server's default.
+            request_id: Your id of this request; a replay gives the first answer.
+            timeout_s: Most seconds for this call.
+        """
+        with request_made():
+            request = pb.MoveSourceRequest(collection=collection, from_source=from_source, to_source=to_source, request_id=request_id)
+        reply = await call(self._stub.MoveSource, request, deadline=self._deadline(timeout_s))
+        return Moved(reply.source_count, reply.memory_count)
 
     async def operation(self, operation_id: str, *, timeout_s: float | None = None) -> Operation:
         """Describes an operation."""

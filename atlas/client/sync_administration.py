@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from .administration import AsyncAdministration, Generation, Operation, Verification
+from .administration import AsyncAdministration, Generation, Moved, Operation, Verification
 from .results import Page
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
@@ -49,6 +49,11 @@ class Administration:
         """Deletes a retired generation and says how many vectors went with it."""
         count: int = self._run(self._calls.delete_generation(collection, generation, **options))
         return count
+
+    def move_source(self, from_source: str, to_source: str, **options: Any) -> Moved:
+        """Gives what was ingested from a source, or from everything below it, another source."""
+        moved: Moved = self._run(self._calls.move_source(from_source, to_source, **options))
+        return moved
 
     def operation(self, operation_id: str, **options: Any) -> Operation:
         """Describes an operation."""

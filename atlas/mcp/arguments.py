@@ -16,6 +16,8 @@ MAX_RESULT_COUNT = 20
 MAX_FEEDBACK_COUNT = 20
 _SHOWN_CHARACTERS = 80
 """Most of a refused value that its refusal repeats."""
+_LIMITS = {"ge": "min", "le": "max", "min_length": "min_length", "max_length": "max_length", "expected": "allowed"}
+"""Words of pydantic to words for programs."""
 
 
 class Arguments(BaseModel):
@@ -162,6 +164,6 @@ def _refusal(model: type[Arguments], detail: ErrorDetails) -> InvalidInputError:
             return InvalidInputError(f"{name} is missing; this tool needs it", reason="MISSING_ARGUMENT", field=name)
     value = repr(detail["input"])
     shown = value if len(value) <= _SHOWN_CHARACTERS else value[:_SHOWN_CHARACTERS] + "…"
-    limits: dict[str, Any] = {key: str(limit) for key, limit in detail.get("ctx", {}).items() if key != "error"}
+    limits: dict[str, Any] = {_LIMITS[key]: str(limit) for key, limit in detail.get("ctx", {}).items() if key in _LIMITS}
     rule = detail["msg"][:1].lower() + detail["msg"][1:]
     return InvalidInputError(f"{name} is {shown}: {rule}", field=name, value=shown, **limits)

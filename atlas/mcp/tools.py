@@ -145,7 +145,8 @@ TOOLS = (
         "remember",
         "Remember a text",
         "Stores one text: a fact, decision, preference or lesson that is worth finding later. It is on disk and findable when the call"
-        " returns; the same text again is the same memory. It adds and never overwrites. A long text is cut into several memories.",
+        " returns. The same text again is the same memory with the newer fields; no other text is ever overwritten. A long text is cut into"
+        " several memories.",
         RememberArguments,
         remember,
         stores=True,

@@ -22,6 +22,8 @@ from .filters import Restriction, filter_message, own_path
 from .renaming import renamed
 from .replies import ServerTime, reply_of, server_time
 
+MOVED = "SOURCES_MOVED"
+"""What memory says of ids that were derived from a source before it moved."""
 MAX_IDS = 1_000
 """Most ids, writes or memories of one call."""
 
@@ -111,6 +113,24 @@ class Written:
     """Memories that were deleted with it."""
 
 
+@dataclass(frozen=True, slots=True)
+class SourceIds:
+    """What the ids of memories are derived from."""
+
+    ids: Mapping[str, str]
+    """Ids of those sources that have another id than themselves."""
+    last_move: int | None
+    """Number of the tenant's last move of a source; None if it was not asked."""
+
+    def of(self, source: str) -> str:
+        """Returns the id behind a source."""
+        return self.ids.get(source, source)
+
+
+NO_SOURCES = SourceIds({}, None)
+"""Where nothing is stored, no source has another id than itself."""
+
+
 class MemoryClient:
     """Calls memory's `MemoryService` over one channel."""
 
@@ -162,14 +182,16 @@ class MemoryClient:
         deadline: Deadline,
         delete_ids: Sequence[str] = (),
         request_id: str = "",
+        last_move: int | None = None,
     ) -> Written:
-        """Stores 1 to `MAX_IDS` memories and deletes others, all or nothing."""
+        """Stores 1 to `MAX_IDS` memories and deletes others, all or nothing; none if a source moved since `last_move`."""
         request = pb.UpsertMemoriesRequest(
             scope=scope_message(scope),
             writes=[_write(write) for write in writes],
             request_id=request_id,
             durability=f"DURABILITY_{durability.name}",
             delete_memory_ids=delete_ids,
+            expected_last_move=last_move,
         )
         reply = await call(self._stub.UpsertMemories, request, deadline=deadline)
         return Written(
@@ -224,16 +246,44 @@ class MemoryClient:
             reply = await call(self._stub.ListMemories, request, deadline=deadline)
         return MemoryPage(tuple(memory_value(message) for message in reply.memories), reply.next_page_token)
 
-    async def of_sources(self, scope: Scope, collection: str, sources: Sequence[str], *, deadline: Deadline) -> list[Memory]:
-        """Lists all memories of some sources, without their texts."""
+    async def of_sources(
+        self, scope: Scope, collection: str, sources: Sequence[str], *, deadline: Deadline
+    ) -> tuple[list[Memory], SourceIds]:
+        """Lists all memories of some sources, without their texts, and gives the ids behind the sources."""
         memories: list[Memory] = []
-        token = ""
+        request = pb.ListMemoriesRequest(
+            scope=scope_message(scope),
+            collection=collection,
+            filter=filter_message(Restriction(sources=sources)),
+            page_size=MAX_IDS,
+            without_text=True,
+            resolve_sources=sources,
+        )
+        found: SourceIds | None = None
         while True:
-            page = await self.page(scope, collection, Restriction(sources=sources), page_token=token, deadline=deadline)
-            memories.extend(page.memories)
-            token = page.next_page_token
-            if not token:
-                return memories
+            reply = await call(self._stub.ListMemories, request, deadline=deadline)
+            # The first page is the oldest: what moved since is noticed when the memories are written.
+            found = found or SourceIds(dict(reply.source_ids), reply.last_move)
+            memories.extend(memory_value(message) for message in reply.memories)
+            request.page_token = reply.next_page_token
+            if not request.page_token:
+                return memories, found
+
+    async def source_ids(self, scope: Scope, collection: str, sources: Sequence[str], *, deadline: Deadline) -> SourceIds:
+        """Gives the ids behind sources."""
+        request = pb.ResolveSourcesRequest(scope=scope_message(scope), collection=collection, sources=sources)
+        reply = await call(self._stub.ResolveSources, request, deadline=deadline)
+        return SourceIds(dict(reply.source_ids), reply.last_move)
+
+    async def move_source(
+        self, scope: Scope, collection: str, from_source: str, to_source: str, *, request_id: str, deadline: Deadline
+    ) -> tuple[int, int]:
+        """Gives the memories of a source another one; returns how many sources and memories that were."""
+        request = pb.MoveSourceRequest(
+            scope=scope_message(scope), collection=collection, from_source=from_source, to_source=to_source, request_id=request_id
+        )
+        reply = await call(self._stub.MoveSource, request, deadline=deadline)
+        return reply.source_count, reply.memory_count
 
     async def delete_ids(
         self,

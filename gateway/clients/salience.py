@@ -18,6 +18,7 @@ from atlas.type.v1 import salience_pb2, type_pb2
 from ..memories import Durability, Scope, SourceClass
 from .embedder import QueryVector
 from .memory import Candidate, scope_message
+from .replies import ServerTime, server_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,8 @@ class Recorded:
     """Events that do not count."""
     durability: Durability
     """What the acknowledgement survives."""
+    time: ServerTime
+    """Where the time went."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,8 @@ class SalienceClient:
             request.query.CopyFrom(tensors.to_message(impression.query.vector))
             request.fingerprint = impression.query.fingerprint
         reply = await call(self._stub.RecordEvents, request, deadline=deadline)
-        return Recorded(reply.accepted_count, reply.duplicate_count, len(reply.rejected), Durability(reply.durability))
+        durability = Durability(reply.durability)
+        return Recorded(reply.accepted_count, reply.duplicate_count, len(reply.rejected), durability, server_time(reply.timing))
 
     async def give(
         self,

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 
 from atlas import failpoints
@@ -48,6 +49,7 @@ from .reading import MemoryReader
 from .salience_service import SalienceService
 from .service import MemoryService
 from .settings import MemorySettings
+from .sources.mover import SourceCalls
 from .startup import check_fingerprints, check_read, fit_ledger, recover
 from .store import Store
 from .stores import open_store
@@ -91,32 +93,41 @@ async def running(settings: MemorySettings, clock: Clock | None = None) -> Async
             await fit_ledger(database, clock, settings.ledger_policy)
             await recover(writer, database, store)
             registry = new_registry()
-            metrics = LedgerMetrics(registry)
+            metrics = LedgerMetrics(registry, commit_count=lambda: database.commit_count)
             projector = SalienceProjector(database, store, rule=settings.salience_rule, clock=clock, metrics=metrics)
             projector.attach()
-            services = build_services(settings, database, store, writer, analyzer, preparing, projector, metrics, clock)
+            opened = Opened(settings, database, store, writer, analyzer, preparing, projector, metrics, clock)
+            services = build_services(opened)
             async with writer.running():
                 async with (
                     serving(settings, services, readiness=partial(check_read, database, store), registry=registry) as server,
-                    upkeep(settings, database, store, writer, projector, server, clock, [service.name for service in services]),
+                    upkeep(opened, server, [service.name for service in services]),
                 ):
                     yield server
                 failpoint("stop.settle.before")
                 await writer.settle()
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What is open for as long as memory serves."""
+
+    settings: MemorySettings
+    database: Database
+    store: Store
+    writer: Writer
+    analyzer: Analyzer
+    preparing: ThreadPoolExecutor
+    """Where texts become terms, off the event loop."""
+    projector: SalienceProjector
+    metrics: LedgerMetrics
+    clock: Clock
+
+
 @asynccontextmanager
-async def upkeep(
-    settings: MemorySettings,
-    database: Database,
-    store: Store,
-    writer: Writer,
-    projector: SalienceProjector,
-    server: RunningServer,
-    clock: Clock,
-    names: Sequence[str],
-) -> AsyncIterator[None]:
+async def upkeep(opened: Opened, server: RunningServer, names: Sequence[str]) -> AsyncIterator[None]:
     """Flushes, prunes, folds, projects and watches beside the block."""
+    settings, database, writer, clock = opened.settings, opened.database, opened.writer, opened.clock
 
     async def set_serving(serving: bool) -> None:
         for name in names:
@@ -128,77 +139,22 @@ async def upkeep(
         retire=delete_outlived_regularly(writer, clock, retention_days=settings.retired_generation_days),
         prune=prune_regularly(database, clock, **retention),
         compact=compact_regularly(database, clock, settings.ledger_policy),
-        project=projector.run(interval_s=settings.projection_interval_ms / 1000),
-        report=report_engine(store, set_serving),
+        project=opened.projector.run(interval_s=settings.projection_interval_ms / 1000),
+        report=report_engine(opened.store, set_serving),
         disk=database.watch(),
     ):
         yield
 
 
-def build_services(
-    settings: MemorySettings,
-    database: Database,
-    store: Store,
-    writer: Writer,
-    analyzer: Analyzer,
-    preparing: ThreadPoolExecutor,
-    projector: SalienceProjector,
-    metrics: LedgerMetrics,
-    clock: Clock,
-) -> list[Registration]:
+def build_services(opened: Opened) -> list[Registration]:
     """Builds the services of this part over what is open."""
+    settings, database, writer, clock = opened.settings, opened.database, opened.writer, opened.clock
     space = FreeSpace(settings.data_dir, watermark_bytes=settings.free_space_watermark_bytes)
     holds = WriteHolds()
-    salience = SalienceService(
-        database,
-        policy=settings.ledger_policy,
-        clock=clock,
-        space=space,
-        eraser=Eraser(database, writer, store, rule=settings.salience_rule, clock=clock, new_id=new_id),
-        projector=projector,
-        metrics=metrics,
-        new_id=new_id,
-    )
-    memories = MemoryService(
-        MemoryReader(database, store),
-        CandidateFinder(database, store, analyzer, depth=settings.branch_depth),
-        writer,
-        store,
-        analyzer=analyzer,
-        space=space,
-        clock=clock,
-        forget=forget,
-        rewritten=rewritten,
-        salience_of=salience.salience_of,
-        preparing=preparing,
-        admission=Admission(),
-        places=Places(settings.extended_count, settings.explore_count),
-        holds=holds,
-    )
-    migrations = MigrationCalls(
-        database,
-        writer,
-        store,
-        analyzer=analyzer,
-        parameters=settings.analyzer_parameters,
-        space=space,
-        clock=clock,
-        new_id=lambda: str(uuid.uuid4()),
-        holds=holds,
-    )
-    operations = OperationService(database, writer, Filler(database, store, writer, clock), holds, space=space, clock=clock)
-    collections = CollectionService(
-        database,
-        writer,
-        store,
-        analyzer=analyzer,
-        parameters=settings.analyzer_parameters,
-        space=space,
-        clock=clock,
-        new_id=new_id,
-        forget=forget,
-        migrations=migrations,
-    )
+    salience = _salience_service(opened, space)
+    memories = _memory_service(opened, space, salience, holds)
+    operations = OperationService(database, writer, Filler(database, opened.store, writer, clock), holds, space=space, clock=clock)
+    collections = _collection_service(opened, space, holds)
     return [
         Registration.of(
             collection_pb2.DESCRIPTOR, "CollectionService", collection_pb2_grpc.add_CollectionServiceServicer_to_server, collections
@@ -209,6 +165,61 @@ def build_services(
         Registration.of(memory_pb2.DESCRIPTOR, "MemoryService", memory_pb2_grpc.add_MemoryServiceServicer_to_server, memories),
         Registration.of(salience_pb2.DESCRIPTOR, "SalienceService", salience_pb2_grpc.add_SalienceServiceServicer_to_server, salience),
     ]
+
+
+def _salience_service(opened: Opened, space: FreeSpace) -> SalienceService:
+    settings, database, clock = opened.settings, opened.database, opened.clock
+    return SalienceService(
+        database,
+        policy=settings.ledger_policy,
+        clock=clock,
+        space=space,
+        eraser=Eraser(database, opened.writer, opened.store, rule=settings.salience_rule, clock=clock, new_id=new_id),
+        projector=opened.projector,
+        metrics=opened.metrics,
+        new_id=new_id,
+    )
+
+
+def _memory_service(opened: Opened, space: FreeSpace, salience: SalienceService, holds: WriteHolds) -> MemoryService:
+    settings, database, store = opened.settings, opened.database, opened.store
+    return MemoryService(
+        MemoryReader(database, store),
+        CandidateFinder(database, store, opened.analyzer, depth=settings.branch_depth),
+        opened.writer,
+        store,
+        analyzer=opened.analyzer,
+        space=space,
+        clock=opened.clock,
+        forget=forget,
+        rewritten=rewritten,
+        salience_of=salience.salience_of,
+        preparing=opened.preparing,
+        admission=Admission(),
+        places=Places(settings.extended_count, settings.explore_count),
+        holds=holds,
+        sources=SourceCalls(database, store, opened.writer, space=space, clock=opened.clock),
+    )
+
+
+def _collection_service(opened: Opened, space: FreeSpace, holds: WriteHolds) -> CollectionService:
+    database, writer, store, clock = opened.database, opened.writer, opened.store, opened.clock
+    parameters = opened.settings.analyzer_parameters
+    migrations = MigrationCalls(
+        database, writer, store, analyzer=opened.analyzer, parameters=parameters, space=space, clock=clock, new_id=new_id, holds=holds
+    )
+    return CollectionService(
+        database,
+        writer,
+        store,
+        analyzer=opened.analyzer,
+        parameters=parameters,
+        space=space,
+        clock=clock,
+        new_id=new_id,
+        forget=forget,
+        migrations=migrations,
+    )
 
 
 def new_id() -> str:

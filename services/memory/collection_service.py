@@ -30,6 +30,7 @@ from .limits import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, MAX_REQUEST_ID_BYTES, chec
 from .page_tokens import checked_token, next_token
 from .replay import RequestKey
 from .scopes import checked_scope, checked_tenant
+from .sources.aliases import forget_sources
 from .space_messages import checked_spaces
 from .spaces import Spaces, encode_spaces
 from .store import DeleteGeneration, Store
@@ -237,6 +238,7 @@ def _delete(connection: sqlite3.Connection, tenant: str, name: str, forget: Forg
     memory_ids = memory_rows.ids_of_generation(connection, tenant, stored.generation)
     forget(connection, tenant, memory_ids)
     others = drop_collection(connection, tenant, name, now_us=now_us)
+    forget_sources(connection, tenant, name)
     catalog.delete_collection(connection, stored)
     answer = pb.DeleteCollectionResponse(memory_count=len(memory_ids)).SerializeToString()
     return Written(answer, (DeleteGeneration(stored.index, stored.generation), *others))

@@ -7,18 +7,21 @@ import queue
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
+import msgspec
+
 from atlas.errors import AtlasError, DependencyDownError, DiskFullError, StartupError
 from atlas.failpoints import failpoint
 
-from . import schema
+from . import catalog, schema
 from .durability import Durability
+from .outcomes import Outcome
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
@@ -39,7 +42,7 @@ _LASTING_FAULTS = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlit
 class _Job:
     work: Work[Any]
     durability: Durability
-    future: Future[Any] = field(default_factory=Future)
+    future: Outcome[Any] = field(default_factory=Outcome)
 
 
 class Database:
@@ -52,13 +55,28 @@ class Database:
         self._reading = _connection(path)
         self._reading.execute("PRAGMA query_only = ON")
         self._groups: queue.SimpleQueue[list[_Job]] = queue.SimpleQueue()
-        self._readers = ThreadPoolExecutor(max_workers=1, thread_name_prefix="database-read")
+        self._reads: queue.SimpleQueue[tuple[Work[Any], Outcome[Any]] | None] = queue.SimpleQueue()
         self._synchronous: Durability | None = None
+        self.commit_count = 0
+        """Transactions that were committed with changes."""
         self._broken: Future[object] = Future()
         # Opening has brought to disk what an earlier process committed without fsync.
         self._unsynced = False
+        self._catalog_version = 0
+        self._catalog_changed = False
+        catalog.watch(self._writing, self._note_catalog_change)
         self._writer = threading.Thread(target=self._write_groups, name="database-write", daemon=True)
         self._writer.start()
+        self._reader = threading.Thread(target=self._read_works, name="database-read", daemon=True)
+        self._reader.start()
+
+    @property
+    def catalog_version(self) -> int:
+        """Counts up with every commit that changed collections, generations or tallies, before its writer hears of the commit.
+
+        So a read that began at a version tells what holds for as long as the version is the same.
+        """
+        return self._catalog_version
 
     async def write(self, work: Work[T], *, durability: Durability) -> T:
         """Runs `work` in a transaction and returns its result once that is committed.
@@ -77,11 +95,13 @@ class Database:
         """Queues works for one transaction, in this order; the futures are resolved after its commit."""
         jobs = [_Job(work, durability) for work in works]
         self._groups.put(jobs)
-        return [asyncio.wrap_future(job.future) for job in jobs]
+        return [job.future.future for job in jobs]
 
     async def read(self, work: Work[T]) -> T:
         """Runs `work` on a snapshot of what is committed."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
+        outcome: Outcome[T] = Outcome()
+        self._reads.put((work, outcome))
+        return await outcome.future
 
     async def watch(self) -> None:
         """Waits for the disk to fail. Runs until it is cancelled.
@@ -117,10 +137,23 @@ class Database:
     def close(self) -> None:
         """Finishes what is queued and closes the file. Blocks."""
         self._groups.put(_STOP)
+        self._reads.put(None)
         self._writer.join()
-        self._readers.shutdown()
+        self._reader.join()
         self._reading.close()
         self._writing.close()
+
+    def _read_works(self) -> None:
+        while (asked := self._reads.get()) is not None:
+            work, outcome = asked
+            if not outcome.set_running_or_notify_cancel():
+                continue
+            with _Attempt() as attempt:
+                attempt.result = self._read(work)
+            if attempt.error is not None:
+                outcome.set_exception(attempt.error)
+            else:
+                outcome.set_result(attempt.result)
 
     def _read(self, work: Work[T]) -> T:
         self._reading.execute("BEGIN")
@@ -158,10 +191,14 @@ class Database:
             self._sync_if_needed(changed=changed)
             failpoint("database.commit.before")
             self._writing.execute("COMMIT")
+            self.commit_count += changed
             self._note_synced(changed=changed)
             failpoint("database.commit.after")
         if transaction.error is not None:
             self._give_up(transaction.error)
+        if self._catalog_changed:
+            self._catalog_changed = False
+            self._catalog_version += 1
         for job, attempt in zip(jobs, attempts or [transaction] * len(jobs), strict=True):
             error = transaction.error or attempt.error
             if error is not None:
@@ -185,6 +222,9 @@ class Database:
         if not alone:
             self._writing.execute("RELEASE work")
         return attempt
+
+    def _note_catalog_change(self) -> None:
+        self._catalog_changed = True
 
     def _ask_for(self, durability: Durability) -> None:
         if durability is not self._synchronous:
@@ -291,7 +331,14 @@ def _brought_up(connection: sqlite3.Connection, path: Path) -> sqlite3.Connectio
     if version == 0:
         schema.create(connection)
     elif version < schema.VERSION:
-        schema.migrate(connection, version)
+        try:
+            schema.migrate(connection, version)
+        except (sqlite3.DatabaseError, msgspec.MsgspecError, ValueError) as error:
+            connection.close()
+            raise StartupError(
+                f"{path} of schema version {version} cannot be brought to version {schema.VERSION} ({error}); it is as it was: "
+                "go on with the ATLAS that wrote it, or restore the data folder from a copy"
+            ) from error
     failpoint("start.schema.after")
     return connection
 

@@ -11,6 +11,9 @@ from atlas.ranking import MINILM_MAXSIM, Kind, normalised_lexical, pool_score
 
 from .store import BranchHit, BranchResult
 
+# A look-up by name in the enum itself takes longer than the score.
+_KINDS = {kind.name: kind for kind in Kind}
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -114,10 +117,12 @@ def united(found: Sequence[Found], *, fragmentation: float, candidate_count: int
 
 def _scored(place: int, result: BranchResult, fragmentation: float) -> Iterator[tuple[float, str, int, int, float | None]]:
     """Gives what orders a hit, smallest first, and where it is: negative pool score, memory id, place, index, strength."""
-    best_lexical, best_coverage = result.best_lexical, result.best_coverage
+    best_lexical, best_coverage, kinds = result.best_lexical, result.best_coverage, _KINDS
+    no_term = normalised_lexical(0.0, best_lexical=best_lexical, best_coverage=best_coverage)
     for index, hit in enumerate(result.hits):
-        strength = None
-        if hit.lexical is not None:
-            strength = normalised_lexical(hit.lexical, best_lexical=best_lexical, best_coverage=best_coverage)
-        score = pool_score(hit.similarity, strength, fragmentation, Kind[hit.content_kind])
-        yield -score, hit.memory_id, place, index, strength
+        lexical = hit.lexical
+        if lexical:
+            strength: float | None = normalised_lexical(lexical, best_lexical=best_lexical, best_coverage=best_coverage)
+        else:
+            strength = None if lexical is None else no_term
+        yield -pool_score(hit.similarity, strength, fragmentation, kinds[hit.content_kind]), hit.memory_id, place, index, strength

@@ -84,7 +84,6 @@ class SalienceService(rpc.SalienceServiceServicer):
         recorded = await self._database.write(work, durability=durability)
         self._cleared = max(self._cleared, through)
         self._metrics.searches.inc()
-        self._metrics.transactions.inc()
         reply = pb.RecordEventsResponse(accepted_count=recorded.accepted, duplicate_count=recorded.duplicate)
         reply.durability = _DURABILITY[durability]
         reply.rejected.extend(pb.RejectedEvent(memory_id=memory_id, reason=reason) for memory_id, reason in (*refused, *recorded.rejected))
@@ -197,10 +196,15 @@ class SalienceService(rpc.SalienceServiceServicer):
         key = _key("Erase", request.request_id, scope, request.selection.SerializeToString(deterministic=True))
         return await self._eraser.erase(scope, selection, key, deadline=deadlines.current())
 
-    async def salience_of(self, tenant: str, memory_ids: Sequence[str]) -> Mapping[str, KnownSalience]:
-        """Reads the salience of stored memories now; unknown ids are left out."""
+    async def salience_of(self, tenant: str, memory_ids: Sequence[str], perhaps: Sequence[str] = ()) -> Mapping[str, KnownSalience]:
+        """Reads the salience of stored memories now, of `perhaps` only where there is evidence or a pin; unknown ids are left out."""
         now_s, rule = self._now_s(), self._policy.rule
-        return await self._database.read(lambda connection: reading.read(connection, tenant, memory_ids, now_s, rule))
+
+        def work(connection: sqlite3.Connection) -> dict[str, KnownSalience]:
+            learnt = reading.learnt(connection, tenant, perhaps) if perhaps else ()
+            return reading.read(connection, tenant, [*memory_ids, *learnt], now_s, rule)
+
+        return await self._database.read(work)
 
     def _now_s(self) -> float:
         return self._clock.now().timestamp()

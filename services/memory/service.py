@@ -34,6 +34,7 @@ from .replay import RequestKey, once
 from .replies import memory_message, query_answer, timing_message, upsert_answer
 from .requests import checked_collection, checked_query, checked_selection, deletion_key, filter_of, page_binding, upsert_key
 from .scopes import Scope, checked_scope
+from .sources.mover import SourceCalls
 from .store import Store
 from .upserts import Rewritten, Upsert
 from .validation import checked_deletions, checked_drafts
@@ -62,6 +63,7 @@ class MemoryService(rpc.MemoryServiceServicer):
         admission: Admission,
         places: Places,
         holds: WriteHolds,
+        sources: SourceCalls,
     ) -> None:
         """Serves with what `__main__` built; `preparing` checks and analyzes batches beside the event loop."""
         self._reader = reader
@@ -78,6 +80,7 @@ class MemoryService(rpc.MemoryServiceServicer):
         self._admission = admission
         self._places = places
         self._holds = holds
+        self._sources = sources
 
     async def UpsertMemories(
         self, request: pb.UpsertMemoriesRequest, context: Context[pb.UpsertMemoriesRequest, pb.UpsertMemoriesResponse]
@@ -140,7 +143,24 @@ class MemoryService(rpc.MemoryServiceServicer):
             for point in page.points
         ]
         following = None if page.next is None else f"{place.generation} {page.next}"
-        return pb.ListMemoriesResponse(memories=memories, next_page_token=next_token(binding, following))
+        reply = pb.ListMemoriesResponse(memories=memories, next_page_token=next_token(binding, following))
+        if request.resolve_sources:
+            ids, last = await self._sources.ids(scope.tenant, collection.name, request.resolve_sources, field="resolve_sources")
+            reply.source_ids.update(ids)
+            reply.last_move = last
+        return reply
+
+    async def MoveSource(
+        self, request: pb.MoveSourceRequest, context: Context[pb.MoveSourceRequest, pb.MoveSourceResponse]
+    ) -> pb.MoveSourceResponse:
+        """Gives the memories of a source another one."""
+        return await self._sources.move(request)
+
+    async def ResolveSources(
+        self, request: pb.ResolveSourcesRequest, context: Context[pb.ResolveSourcesRequest, pb.ResolveSourcesResponse]
+    ) -> pb.ResolveSourcesResponse:
+        """Gives the ids behind sources."""
+        return await self._sources.resolve(request)
 
     async def CountMemories(
         self, request: pb.CountMemoriesRequest, context: Context[pb.CountMemoriesRequest, pb.CountMemoriesResponse]
@@ -183,9 +203,9 @@ class MemoryService(rpc.MemoryServiceServicer):
         loop = asyncio.get_running_loop()
         drafts, deletions, key = await loop.run_in_executor(self._preparing, _prepared, request, scope, self._analyzer)
         await self._holds.passed(scope.tenant, {draft.content.collection for draft in drafts})
-        upsert = Upsert(
-            scope, drafts, deletions, int(self._clock.now().timestamp() * 1e6), self._store.check, self._forget, self._rewritten
-        )
+        expected = request.expected_last_move if request.HasField("expected_last_move") else None
+        now_us = int(self._clock.now().timestamp() * 1e6)
+        upsert = Upsert(scope, drafts, deletions, now_us, self._store.check, self._forget, self._rewritten, expected)
         return await self._write(_upserting(upsert), key, durability, item_count=len(drafts) + len(deletions))
 
     async def _deletion(self, request: pb.DeleteMemoriesRequest, kind: str, scope: Scope) -> Deletion:

@@ -17,6 +17,7 @@ from .encoding import to_payload
 from .generations.siblings import follow_writes
 from .memory_rows import MemoryRow
 from .scopes import Scope
+from .sources.aliases import last_move
 from .spaces import Spaces
 from .store import Operation, Payload, Point, ReplacePayloads, UpsertPoints
 
@@ -66,16 +67,19 @@ class Upsert:
     check: Check
     forget: Forget
     rewritten: Rewritten
+    expected_last_move: int | None = None
+    """Number of the tenant's last move when the ids were derived from their sources; None = not checked."""
 
     def run(self, connection: sqlite3.Connection, seq: int) -> Upserted:
         """Writes catalog rows and returns what the engine must do, all or nothing.
 
         Raises:
             NotFoundError: A collection does not exist.
-            ConflictError: An `if_match` fails, or an id is taken.
+            ConflictError: An `if_match` fails, an id is taken, or a source moved since the ids were derived.
             SchemaMismatchError: A foreign fingerprint, or vectors are missing.
             InvalidInputError: A vector does not fit its space.
         """
+        self._check_moves(connection)
         known = memory_rows.find_rows(connection, self.scope.tenant, [draft.content.memory_id for draft in self.drafts])
         changes = _Changes(self, seq)
         collections = self._collections(connection)
@@ -91,6 +95,19 @@ class Upsert:
         deletion = self._delete(connection)
         adds_only = not (changes.replaced or deletion[0])
         return Upserted(tuple(changes.results), len(deletion[0]), (*operations, *deletion[1]), adds_only)
+
+    def _check_moves(self, connection: sqlite3.Connection) -> None:
+        if self.expected_last_move is None:
+            return
+        last = last_move(connection, self.scope.tenant)
+        if last != self.expected_last_move:
+            raise ConflictError(
+                f"expected_last_move is {self.expected_last_move}; a source moved since ({last}): derive the ids again",
+                reason="SOURCES_MOVED",
+                field="expected_last_move",
+                expected_last_move=self.expected_last_move,
+                last_move=last,
+            )
 
     def _collections(self, connection: sqlite3.Connection) -> Mapping[str, Collection]:
         first: dict[str, int] = {}

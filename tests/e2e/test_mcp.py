@@ -20,7 +20,7 @@ import pytest_asyncio
 from mcp import Client, MCPError, StdioServerParameters, stdio_client
 from mcp_types import Implementation, TextContent
 
-from atlas.client import AsyncAtlas, MemoryInput, SalienceMode
+from atlas.client import AsyncAtlas, MemoryInput, SalienceMode, SourceClass
 
 from .conftest import ROOT, System
 
@@ -186,6 +186,59 @@ async def test_a_read_only_server_offers_no_tool_that_writes_and_leaves_no_evide
         assert before is not None
         await reader.call("search", query="how do I reset the router?", collections=[name])
         assert (await client.get(stored.memory_ids[0])).salience == pytest.approx(before, abs=1e-6)  # it decays all the time
+
+
+async def test_feedback_counts_once_as_evidence_of_the_assistant(system: System, atlas: Assistant, name: str) -> None:
+    async with AsyncAtlas(system.server) as client:
+        stored = await client.remember(*(MemoryInput(text, collection=name) for text in (RESET, "Sourdough rises slowly.")))
+        good, other = (item.memory_ids[0] for item in stored)
+        found = await atlas.call("search", query="how do I reset the router?", collections=[name])
+        search_id = found["search_id"]
+        before = (await client.salience(good)).salience[0]
+
+        counted = await atlas.call("feedback", search_id=search_id, memory_ids=[good, other], kind="used")
+        assert counted == {"accepted_count": 2, "duplicate_count": 0, "ignored_count": 0, "durability": "power_loss"}
+        again = await atlas.call("feedback", search_id=search_id, memory_ids=[good, other], kind="used")
+        assert (again["accepted_count"], again["duplicate_count"]) == (0, 2)
+        for said in ({"kind": "helpful"}, {"kind": "outcome", "value": 1}):
+            assert (await atlas.call("feedback", search_id=search_id, memory_ids=[good], **said))["accepted_count"] == 1
+        assert (await atlas.call("feedback", search_id=search_id, memory_ids=[other], kind="wrong"))["accepted_count"] == 1
+        assert (await atlas.call("feedback", memory_ids=[good], kind="pin"))["accepted_count"] == 1
+
+        after, worse = (await client.salience(good, other)).salience
+        assert after.outside_log_odds > before.outside_log_odds
+        assert after.pinned
+        assert worse.outside_log_odds < after.outside_log_odds
+        assert (await atlas.call("feedback", memory_ids=[good], kind="unpin"))["accepted_count"] == 1
+        explained = await client.explain_salience(good)
+        assert not explained.salience.pinned
+        assert {(event.caller.principal, event.caller.source_class) for event in explained.events} == {
+            ("test-assistant", SourceClass.ASSISTANT)
+        }
+        assert {event.kind.value for event in explained.events} == {"rerank", "used", "explicit", "outcome", "pin"}
+
+
+async def test_feedback_that_is_wrong_is_refused_and_changes_nothing(system: System, atlas: Assistant, name: str) -> None:
+    async with AsyncAtlas(system.server) as client:
+        (stored,) = await client.remember(MemoryInput(RESET, collection=name))
+        (outside,) = await client.remember(MemoryInput("Sourdough rises slowly.", collection=f"{name}-b"))
+        known, elsewhere = stored.memory_ids[0], outside.memory_ids[0]
+        search_id = (await atlas.call("search", query="reset", collections=[name]))["search_id"]
+        events = (await client.salience(known)).salience[0].event_count
+        wrong: list[tuple[dict[str, Any], str]] = [
+            ({"search_id": STRANGER, "memory_ids": [known], "kind": "used"}, "search_id"),
+            ({"search_id": "", "memory_ids": [known], "kind": "used"}, "search_id"),
+            ({"search_id": search_id, "memory_ids": [known, STRANGER], "kind": "used"}, "memory_ids[1]"),
+            ({"search_id": search_id, "memory_ids": [known, elsewhere], "kind": "helpful"}, "memory_ids[1]"),
+            ({"search_id": search_id, "memory_ids": [known, known], "kind": "used"}, "memory_ids[1]"),
+            ({"search_id": search_id, "memory_ids": [known], "kind": "outcome"}, "value"),
+            ({"search_id": search_id, "memory_ids": [known], "kind": "used", "value": 1.0}, "value"),
+            ({"search_id": search_id, "memory_ids": [known], "kind": "splendid"}, "kind"),
+        ]
+        for arguments, field in wrong:
+            error = (await atlas.refusal("feedback", **arguments))["error"]
+            assert error.get("field") == field, (arguments, error)
+        assert (await client.salience(known)).salience[0].event_count == events
 
 
 # ---------------------------------------------------------------- sizes

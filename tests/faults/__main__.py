@@ -14,7 +14,7 @@ from .disk.mounted import missing
 from .kill import order_of, run_matrix
 from .power import run_cuts
 from .simulation.plants import PLANTS
-from .simulation.run import simulate
+from .simulation.run import simulate, simulate_side_by_side
 
 app = typer.Typer(
     add_completion=False,
@@ -68,12 +68,17 @@ def power(
 def simulation(
     seeds: Annotated[int, typer.Option(min=1, help="Simulations, each of the next seed.")] = 10_000,
     seed: Annotated[int, typer.Option(help="The first seed.")] = 0,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
     plant: Annotated[str | None, typer.Option(help=f"A guard to take out: {', '.join(PLANTS)}.")] = None,
 ) -> None:
     """Simulates the write path with a clock, an engine and an order of events that follow from a seed."""
     if plant is not None and plant not in PLANTS:
         raise typer.BadParameter(f"{plant} is none of {', '.join(PLANTS)}")
-    done = simulate(range(seed, seed + seeds), plant=plant, told=lambda line: print(line, flush=True))
+    chosen = range(seed, seed + seeds)
+    if jobs == 1:
+        done = simulate(chosen, plant=plant, told=lambda line: print(line, flush=True))
+    else:
+        done = simulate_side_by_side(chosen, jobs=jobs, plant=plant, told=lambda line: print(line, flush=True))
     print(done)
     raise typer.Exit(1 if done.violations else 0)
 

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +49,10 @@ async def memory_service(folder: Path, *, clock: Clock | None = None, **settings
     """Serves from `folder` for the length of the block; `clock` tells the service when things happen."""
     chosen = MemorySettings(
         port=0,
-        metrics_port=-1,
         lame_duck_ms=0,
         drain_grace_ms=1000,
         data_dir=folder,
-        **{"free_space_watermark_bytes": 128 << 20, **settings},
+        **{"metrics_port": -1, "free_space_watermark_bytes": 128 << 20, **settings},
     )
     async with running(chosen, clock) as server:
         await server.until_ready()
@@ -80,9 +80,14 @@ def vector_of(text: str) -> np.ndarray:
     """A unit vector that follows from a text: bags of words with common words are near each other."""
     total = np.zeros(DIMENSION)
     for word in text.lower().split():
-        seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:4], "big")
-        total += np.random.default_rng(seed).normal(size=DIMENSION)
+        total += _vector_of_word(word)
     return (total / np.linalg.norm(total)).astype(np.float32)
+
+
+@cache
+def _vector_of_word(word: str) -> np.ndarray:
+    seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:4], "big")
+    return np.random.default_rng(seed).normal(size=DIMENSION)
 
 
 def named(vector: np.ndarray, *, fingerprint: str = FINGERPRINT, space: str = "dense") -> type_pb2.NamedVector:

@@ -72,7 +72,7 @@ def test_a_refusal_names_field_value_and_limit() -> None:
     with pytest.raises(InvalidInputError) as caught:
         read(SearchArguments, {"query": "x", "result_count": 500})
     assert all(word in caught.value.message for word in ("result_count", "500", "20"))
-    assert caught.value.values == {"value": "500", "le": "20"}
+    assert caught.value.values == {"value": "500", "max": "20"}
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])

@@ -11,6 +11,9 @@ from typer.testing import CliRunner
 
 from atlas.cli.app import app
 from atlas.mcp.configuration import command_of
+from atlas.mcp.tools import TOOLS, ToolSpec
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "mcp.md"
 
 
 @pytest.mark.parametrize(
@@ -50,3 +53,18 @@ def test_the_script_is_named_by_its_absolute_path_and_not_by_what_it_links_to(tm
 
 def test_without_a_script_python_itself_is_named() -> None:
     assert command_of("/somewhere/atlas/cli/__main__.py") == [sys.executable, "-m", "atlas.cli"]
+
+
+@pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
+def test_the_page_names_each_tool_with_all_its_arguments(tool: ToolSpec) -> None:
+    (row,) = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith(f"| `{tool.name}` |")]
+    named = row.split("|")[3]
+    for name, field in tool.arguments.model_fields.items():
+        assert (f"**{name}**" if field.is_required() else name) in named
+
+
+def test_the_page_names_each_option() -> None:
+    text, shown = PAGE.read_text(encoding="utf-8"), CliRunner().invoke(app, ["mcp", "--help"]).stdout
+    for option in ("--server", "--principal", "--max-reply-bytes", "--timeout", "--read-only", "--print-config"):
+        assert option in text
+        assert option in shown

@@ -92,8 +92,8 @@ def guests(log_odds: dict[str, float], places: Places) -> list[tuple[str, Pool, 
 def test_salience_brings_in_what_is_worth_most_of_what_content_left_out() -> None:
     # One unit of log-odds weighs as much as 0.065 of the pool score; worth beyond 2 counts no more, and the clean pool needs no place.
     log_odds = {"0": 3.0, "3": 0.1, "5": 2.0, "9": 50.0, "6": -1.0}
-    assert guests(log_odds, Places(extended_count=2)) == [("5", Pool.EXTENDED, 1.0), ("9", Pool.EXTENDED, 1.0)]
-    assert [name for name, _, _ in guests(log_odds, Places(extended_count=9))] == ["5", "9", "3"]
+    assert guests(log_odds, Places(extended_count=2)) == [("5", Pool.EXTENDED, 1.0), ("3", Pool.EXTENDED, 1.0)]
+    assert [name for name, _, _ in guests(log_odds, Places(extended_count=9))] == ["5", "3", "9"]
     assert guests({}, Places(extended_count=9)) == []
 
 

@@ -156,6 +156,26 @@ class DeleteGenerationResponse(_message.Message):
     memory_count: int
     def __init__(self, memory_count: _Optional[int] = ...) -> None: ...
 
+class MoveSourceRequest(_message.Message):
+    __slots__ = ("collection", "from_source", "to_source", "request_id")
+    COLLECTION_FIELD_NUMBER: _ClassVar[int]
+    FROM_SOURCE_FIELD_NUMBER: _ClassVar[int]
+    TO_SOURCE_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    collection: str
+    from_source: str
+    to_source: str
+    request_id: str
+    def __init__(self, collection: _Optional[str] = ..., from_source: _Optional[str] = ..., to_source: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class MoveSourceResponse(_message.Message):
+    __slots__ = ("source_count", "memory_count")
+    SOURCE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_COUNT_FIELD_NUMBER: _ClassVar[int]
+    source_count: int
+    memory_count: int
+    def __init__(self, source_count: _Optional[int] = ..., memory_count: _Optional[int] = ...) -> None: ...
+
 class GetOperationRequest(_message.Message):
     __slots__ = ("operation_id",)
     OPERATION_ID_FIELD_NUMBER: _ClassVar[int]

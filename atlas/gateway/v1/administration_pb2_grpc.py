@@ -65,6 +65,11 @@ class AdministrationServiceStub:
                 request_serializer=atlas_dot_gateway_dot_v1_dot_administration__pb2.DeleteGenerationRequest.SerializeToString,
                 response_deserializer=atlas_dot_gateway_dot_v1_dot_administration__pb2.DeleteGenerationResponse.FromString,
                 _registered_method=True)
+        self.MoveSource = channel.unary_unary(
+                '/atlas.gateway.v1.AdministrationService/MoveSource',
+                request_serializer=atlas_dot_gateway_dot_v1_dot_administration__pb2.MoveSourceRequest.SerializeToString,
+                response_deserializer=atlas_dot_gateway_dot_v1_dot_administration__pb2.MoveSourceResponse.FromString,
+                _registered_method=True)
         self.GetOperation = channel.unary_unary(
                 '/atlas.gateway.v1.AdministrationService/GetOperation',
                 request_serializer=atlas_dot_gateway_dot_v1_dot_administration__pb2.GetOperationRequest.SerializeToString,
@@ -145,6 +150,17 @@ class AdministrationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def MoveSource(self, request, context):
+        """Gives what was ingested from a source, or from everything below it, another source: a file or folder that was renamed keeps its
+        memories, their ids and what was learnt about them.
+
+        Safe to retry with the same `request_id`. Fails with `INVALID_ARGUMENT` for a source that is empty or too long, or one within the other; with `NOT_FOUND`
+        for an unknown collection or a source without memories; with `ABORTED` (SOURCE_EXISTS), naming both, if the new source has memories.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetOperation(self, request, context):
         """Describes an operation. Safe to retry. Fails with `NOT_FOUND`.
         """
@@ -200,6 +216,11 @@ def add_AdministrationServiceServicer_to_server(servicer, server):
                     servicer.DeleteGeneration,
                     request_deserializer=atlas_dot_gateway_dot_v1_dot_administration__pb2.DeleteGenerationRequest.FromString,
                     response_serializer=atlas_dot_gateway_dot_v1_dot_administration__pb2.DeleteGenerationResponse.SerializeToString,
+            ),
+            'MoveSource': grpc.unary_unary_rpc_method_handler(
+                    servicer.MoveSource,
+                    request_deserializer=atlas_dot_gateway_dot_v1_dot_administration__pb2.MoveSourceRequest.FromString,
+                    response_serializer=atlas_dot_gateway_dot_v1_dot_administration__pb2.MoveSourceResponse.SerializeToString,
             ),
             'GetOperation': grpc.unary_unary_rpc_method_handler(
                     servicer.GetOperation,
@@ -380,6 +401,33 @@ class AdministrationService:
             '/atlas.gateway.v1.AdministrationService/DeleteGeneration',
             atlas_dot_gateway_dot_v1_dot_administration__pb2.DeleteGenerationRequest.SerializeToString,
             atlas_dot_gateway_dot_v1_dot_administration__pb2.DeleteGenerationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MoveSource(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atlas.gateway.v1.AdministrationService/MoveSource',
+            atlas_dot_gateway_dot_v1_dot_administration__pb2.MoveSourceRequest.SerializeToString,
+            atlas_dot_gateway_dot_v1_dot_administration__pb2.MoveSourceResponse.FromString,
             options,
             channel_credentials,
             insecure,

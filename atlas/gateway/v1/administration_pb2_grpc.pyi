@@ -68,6 +68,13 @@ class AdministrationServiceStub:
 
     Fails with `NOT_FOUND` for an unknown one; with `FAILED_PRECONDITION` (NOT_RETIRED) for one that serves or is being filled.
     """
+    MoveSource: _grpc.UnaryUnaryMultiCallable[_administration_pb2.MoveSourceRequest, _administration_pb2.MoveSourceResponse]
+    """Gives what was ingested from a source, or from everything below it, another source: a file or folder that was renamed keeps its
+    memories, their ids and what was learnt about them.
+
+    Safe to retry with the same `request_id`. Fails with `INVALID_ARGUMENT` for a source that is empty or too long, or one within the other; with `NOT_FOUND`
+    for an unknown collection or a source without memories; with `ABORTED` (SOURCE_EXISTS), naming both, if the new source has memories.
+    """
     GetOperation: _grpc.UnaryUnaryMultiCallable[_administration_pb2.GetOperationRequest, _administration_pb2.GetOperationResponse]
     """Describes an operation. Safe to retry. Fails with `NOT_FOUND`."""
     ListOperations: _grpc.UnaryUnaryMultiCallable[_administration_pb2.ListOperationsRequest, _administration_pb2.ListOperationsResponse]
@@ -117,6 +124,13 @@ class AdministrationServiceAsyncStub(AdministrationServiceStub):
     """Deletes a generation that was kept for a rollback. There is no way back.
 
     Fails with `NOT_FOUND` for an unknown one; with `FAILED_PRECONDITION` (NOT_RETIRED) for one that serves or is being filled.
+    """
+    MoveSource: _aio.UnaryUnaryMultiCallable[_administration_pb2.MoveSourceRequest, _administration_pb2.MoveSourceResponse]  # type: ignore[assignment]
+    """Gives what was ingested from a source, or from everything below it, another source: a file or folder that was renamed keeps its
+    memories, their ids and what was learnt about them.
+
+    Safe to retry with the same `request_id`. Fails with `INVALID_ARGUMENT` for a source that is empty or too long, or one within the other; with `NOT_FOUND`
+    for an unknown collection or a source without memories; with `ABORTED` (SOURCE_EXISTS), naming both, if the new source has memories.
     """
     GetOperation: _aio.UnaryUnaryMultiCallable[_administration_pb2.GetOperationRequest, _administration_pb2.GetOperationResponse]  # type: ignore[assignment]
     """Describes an operation. Safe to retry. Fails with `NOT_FOUND`."""
@@ -200,6 +214,19 @@ class AdministrationServiceServicer(metaclass=_abc_1.ABCMeta):
         """Deletes a generation that was kept for a rollback. There is no way back.
 
         Fails with `NOT_FOUND` for an unknown one; with `FAILED_PRECONDITION` (NOT_RETIRED) for one that serves or is being filled.
+        """
+
+    @_abc_1.abstractmethod
+    def MoveSource(
+        self,
+        request: _administration_pb2.MoveSourceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_administration_pb2.MoveSourceResponse, _abc.Awaitable[_administration_pb2.MoveSourceResponse]]:
+        """Gives what was ingested from a source, or from everything below it, another source: a file or folder that was renamed keeps its
+        memories, their ids and what was learnt about them.
+
+        Safe to retry with the same `request_id`. Fails with `INVALID_ARGUMENT` for a source that is empty or too long, or one within the other; with `NOT_FOUND`
+        for an unknown collection or a source without memories; with `ABORTED` (SOURCE_EXISTS), naming both, if the new source has memories.
         """
 
     @_abc_1.abstractmethod

@@ -104,7 +104,9 @@ class _Stream:
 
 
 def _table(connection: sqlite3.Connection, table: str, key: str, scope: Scope) -> Iterator[Sequence[Any]]:
-    return _covered(connection.execute(_OF_MEMORIES.format(table=table, key=key), (scope.tenant,)), scope)
+    rows = _covered(connection.execute(_OF_MEMORIES.format(table=table, key=key), (scope.tenant,)), scope)
+    # Without the tenant: two tenants with the same content have the same digests.
+    return (row[1:] for row in rows)
 
 
 def _covered(rows: Iterable[Sequence[Any]], scope: Scope) -> Iterator[Sequence[Any]]:

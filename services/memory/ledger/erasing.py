@@ -18,7 +18,7 @@ from .forgetting import forget
 from .revoking import Selector
 
 _UUID = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_OF_MEMORY = ("event", "checkpoint", "salience_state", "salience_pin", "salience_mark", "memory")
+_OF_MEMORY = ("event", "checkpoint", "salience_state", "salience_pin", "memory")
 _FEW = 8
 
 
@@ -37,13 +37,14 @@ def erase_memories(connection: sqlite3.Connection, tenant: str, memory_ids: Coll
     ids = json.dumps(list(memory_ids))
     events, checkpoints = _count(connection, "event", tenant, ids), _count(connection, "checkpoint", tenant, ids)
     forget(connection, tenant, list(memory_ids))
-    marks.drop(connection, tenant, ids)
+    marks.drop(connection, tenant, memory_ids)
     return Erased(events, checkpoints, _take_out_of_pools(connection, tenant, memory_ids), _drop_answers(connection, tenant, memory_ids))
 
 
 def erase_principal(connection: sqlite3.Connection, scope: Scope, principal: str, rule: SalienceRule, *, time_s: float) -> Erased:
     """Erases all evidence and impressions of a principal that a scope covers, in one transaction that is the caller's."""
     selector = Selector(principals=(principal,))
+    checkpoints = _checkpoint_count(connection, scope, principal)
     # First the sums lose it, then the rows go, those that were revoked before too.
     revoking.revoke(connection, scope, selector, rule, time_s=time_s)
     revoked = _rows_of(connection, scope, principal)
@@ -60,7 +61,7 @@ def erase_principal(connection: sqlite3.Connection, scope: Scope, principal: str
     connection.executemany("DELETE FROM impression WHERE tenant = ? AND search_id = ?", [(scope.tenant, one) for one in shown])
     if not scope.domains:
         connection.execute("DELETE FROM salience_budget WHERE tenant = ? AND principal = ?", (scope.tenant, principal))
-    return Erased(len(revoked), 0, len(shown), 0)
+    return Erased(len(revoked), checkpoints, len(shown), 0)
 
 
 def memories_remain(connection: sqlite3.Connection, tenant: str, memory_ids: Collection[str]) -> bool:
@@ -68,7 +69,9 @@ def memories_remain(connection: sqlite3.Connection, tenant: str, memory_ids: Col
     ids = json.dumps(list(memory_ids))
     if any(_count(connection, table, tenant, ids) for table in _OF_MEMORY):
         return True
-    keys = {_key(one) for one in memory_ids}
+    if marks.any_of(connection, tenant, memory_ids):
+        return True
+    keys = {marks.packed(one) for one in memory_ids}
     pools = connection.execute("SELECT pool FROM impression WHERE tenant = ?", (tenant,))
     if any(_names(pool, keys) for (pool,) in pools):
         return True
@@ -81,12 +84,7 @@ def principal_remains(connection: sqlite3.Connection, scope: Scope, principal: s
     """Whether an event, checkpoint or impression of a principal that the scope covers is left."""
     if _rows_of(connection, scope, principal):
         return True
-    held = connection.execute(
-        "SELECT m.domain FROM checkpoint e JOIN memory m ON m.tenant = e.tenant AND m.memory_id = e.memory_id"
-        " WHERE e.tenant = ? AND e.principal = ?",
-        (scope.tenant, principal),
-    )
-    if any(scope.covers(domain) for (domain,) in held):
+    if _checkpoint_count(connection, scope, principal):
         return True
     shown = connection.execute("SELECT search_id FROM impression WHERE tenant = ? AND principal = ?", (scope.tenant, principal)).fetchall()
     return any(impressions.find(connection, scope, search_id) is not None for (search_id,) in shown)
@@ -101,6 +99,15 @@ def _rows_of(connection: sqlite3.Connection, scope: Scope, principal: str) -> li
     return [(tenant, memory_id, search_id, kind) for domain, tenant, memory_id, search_id, kind in rows if scope.covers(domain)]
 
 
+def _checkpoint_count(connection: sqlite3.Connection, scope: Scope, principal: str) -> int:
+    rows = connection.execute(
+        "SELECT m.domain FROM checkpoint e JOIN memory m ON m.tenant = e.tenant AND m.memory_id = e.memory_id"
+        " WHERE e.tenant = ? AND e.principal = ?",
+        (scope.tenant, principal),
+    )
+    return sum(scope.covers(domain) for (domain,) in rows)
+
+
 def _count(connection: sqlite3.Connection, table: str, tenant: str, ids: str) -> int:
     (count,) = connection.execute(
         f"SELECT count(*) FROM {table} WHERE tenant = ? AND memory_id IN (SELECT value FROM json_each(?))",
@@ -110,7 +117,7 @@ def _count(connection: sqlite3.Connection, table: str, tenant: str, ids: str) ->
 
 
 def _take_out_of_pools(connection: sqlite3.Connection, tenant: str, memory_ids: Collection[str]) -> int:
-    keys = {_key(one) for one in memory_ids}
+    keys = {marks.packed(one) for one in memory_ids}
     gone = set(memory_ids)
     rows = connection.execute("SELECT search_id, pool FROM impression WHERE tenant = ?", (tenant,))
     changed = [
@@ -135,7 +142,3 @@ def _drop_answers(connection: sqlite3.Connection, tenant: str, memory_ids: Colle
     named = [key for *key, answer in rows if not wanted.isdisjoint(_UUID.findall(answer))]
     connection.executemany("DELETE FROM replay WHERE tenant = ? AND method = ? AND request_id = ?", named)
     return len(named)
-
-
-def _key(memory_id: str) -> bytes:
-    return bytes.fromhex(memory_id.replace("-", ""))

@@ -68,9 +68,13 @@ def append(connection: sqlite3.Connection, impression: Impression, appended: Ite
     rows = []
     parts: dict[str, Part] = {}
     time_s, bucket = impression.time_us / 1e6, impression.bucket or 0
+    weights: dict[tuple[EventKind, float], float] = {}
     for one in appended:
         event, member = one.event, one.member
-        weight = rule.weights.of(event.kind, propensity=member.propensity)
+        drawn = event.kind, member.propensity
+        weight = weights.get(drawn)
+        if weight is None:
+            weight = weights[drawn] = rule.weights.of(event.kind, propensity=member.propensity)
         rows.append(
             (
                 impression.tenant,

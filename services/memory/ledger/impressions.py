@@ -13,6 +13,8 @@ import msgspec
 from atlas.errors import ConflictError, SchemaMismatchError
 
 from ..scopes import Scope
+from .marks import packed as packed_id
+from .marks import unpacked as unpacked_ids
 from .records import Impression, Pool, PoolMember, SourceClass
 
 _COLUMNS = "principal, source_class, domains, time_us, bucket, fingerprint, pool"
@@ -93,7 +95,7 @@ def packed(pool: Sequence[PoolMember]) -> bytes:
     places: dict[tuple[str, str], int] = {}
     members = [
         (
-            bytes.fromhex(member.memory_id.replace("-", "")),
+            packed_id(member.memory_id),
             places.setdefault((member.collection, member.generation), len(places)),
             int(member.pool),
             member.rank,
@@ -109,15 +111,9 @@ def unpacked(body: bytes) -> tuple[PoolMember, ...]:
     """Reads a pool."""
     places, members = msgspec.msgpack.decode(body)
     return tuple(
-        PoolMember(memory_id_of(key), places[place][0], places[place][1], Pool(pool), rank, float(propensity), result_rank)
+        PoolMember(next(unpacked_ids(key)), places[place][0], places[place][1], Pool(pool), rank, float(propensity), result_rank)
         for key, place, pool, rank, propensity, result_rank in members
     )
-
-
-def memory_id_of(key: bytes) -> str:
-    """Returns a memory id in text."""
-    digits = key.hex()
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def generations_of(connection: sqlite3.Connection, tenant: str, collection: str) -> set[str]:

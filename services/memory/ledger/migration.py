@@ -8,7 +8,8 @@ import msgspec
 
 from atlas.salience import EventKind
 
-from .impressions import memory_id_of, packed
+from .impressions import packed
+from .marks import unpacked
 from .records import Pool, PoolMember, SourceClass, space_of
 from .schema import TABLES
 
@@ -52,7 +53,7 @@ def _repacked(body: bytes) -> bytes:
     for key, place, clean, rank, propensity in members:
         collection, generation = places[place]
         kind = Pool.CLEAN if clean else Pool.EXTENDED
-        pool.append(PoolMember(memory_id_of(key), collection, generation, kind, rank, float(propensity), 0))
+        pool.append(PoolMember(next(unpacked(key)), collection, generation, kind, rank, float(propensity), 0))
     return packed(pool)
 
 

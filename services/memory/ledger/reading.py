@@ -93,6 +93,17 @@ def read(
     return {one: readings.known(domains[one], buckets.get(one, {}), pinned=one in pinned) for one in memory_ids if one in domains}
 
 
+def learnt(connection: sqlite3.Connection, tenant: str, memory_ids: Sequence[str]) -> list[str]:
+    """Picks the memories about which there is evidence or a pin; of all others the log-odds are 0."""
+    rows = connection.execute(
+        "SELECT value FROM json_each(?2) WHERE"
+        " EXISTS (SELECT 1 FROM salience_state WHERE tenant = ?1 AND memory_id = value)"
+        " OR EXISTS (SELECT 1 FROM salience_pin WHERE tenant = ?1 AND memory_id = value)",
+        (tenant, json.dumps(list(memory_ids))),
+    )
+    return [memory_id for (memory_id,) in rows]
+
+
 class _Readings:
     """Reads memories of one tenant at one time; what nothing is known of is read once a domain."""
 

@@ -52,7 +52,7 @@ CREATE TABLE salience_budget (
 ) WITHOUT ROWID;
 
 -- Memories whose payload in the store does not say yet what the sums say.
-CREATE TABLE salience_mark (sequence INTEGER PRIMARY KEY AUTOINCREMENT, tenant TEXT NOT NULL, memory_id TEXT NOT NULL);
+CREATE TABLE salience_mark (sequence INTEGER PRIMARY KEY AUTOINCREMENT, tenant TEXT NOT NULL, memory_ids BLOB NOT NULL);
 
 CREATE TABLE ledger_fact (name TEXT PRIMARY KEY, value REAL NOT NULL) WITHOUT ROWID;
 

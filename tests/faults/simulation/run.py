@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import multiprocessing
 import random
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from atlas.errors import InvalidInputError
 from services.memory.analyzer import Analyzer
 from tests.rpc.memory_part import Memory, create
 
@@ -24,6 +28,8 @@ from .world import Machine, new_machine, settings_for
 
 CALLERS = 3
 NEVER = 1 << 60
+_PART = 250
+"""Seeds that one process is given at a time."""
 
 
 @dataclass
@@ -48,6 +54,15 @@ class SimulatedCaller(Caller):
         if kind != "RecordEventsRequest":
             self.sent.append(("memories", kind.removesuffix("Request"), request, answer))
         return answer
+
+    async def _record(self) -> None:
+        try:
+            await super()._record()
+        except InvalidInputError as error:
+            # The clock was set back between the search and its evidence, which is refused as one from the future.
+            if error.field != "search_time":
+                raise
+            self.history.pop()
 
     async def _until_acknowledged(self, method: Any, request: Any) -> Any:
         if self.chance.random() >= 0.2:
@@ -104,7 +119,7 @@ class Simulation:
     def run(self) -> None:
         """Lives some lives; every one but the last ends somewhere."""
         for left in reversed(range(self._chance.randrange(2, 5))):
-            ended = self._machine.live(self._life, end_at=self._chance.randrange(1, 400) if left else NEVER)
+            ended = self._machine.live(self._life, end_at=self._chance.randrange(1, 250) if left else NEVER)
             if ended:
                 self._unsettled = True
             if self._chance.random() < 0.5 and left:
@@ -125,7 +140,7 @@ class Simulation:
         for caller in self._callers:
             caller.begin_anew(caller.state)
         jumps = asyncio.ensure_future(self._jump())
-        counts = [self._chance.randrange(1, 8) for _ in self._callers]
+        counts = [self._chance.randrange(1, 5) for _ in self._callers]
         await asyncio.gather(*(_act(caller, count) for caller, count in zip(self._callers, counts, strict=True)))
         jumps.cancel()
         stored = await read(memory, self._time)
@@ -178,3 +193,18 @@ def simulate(
                 told(f"{done.runs} simulations, {time.monotonic() - begin:.0f} s")
     done.seconds = time.monotonic() - begin
     return done
+
+
+def simulate_side_by_side(seeds: range, *, jobs: int, plant: str | None = None, told: Callable[[str], None] = lambda _: None) -> Simulated:
+    """Simulates seeds in several processes."""
+    total, begin = Simulated(), time.monotonic()
+    parts = [seeds[first : first + _PART] for first in range(0, len(seeds), _PART)]
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        for done in pool.map(partial(simulate, plant=plant), parts):
+            total.runs += done.runs
+            total.steps += done.steps
+            total.violations += done.violations
+            if total.runs % 1000 < _PART:
+                told(f"{total.runs} simulations, {time.monotonic() - begin:.0f} s, {len(total.violations)} violations")
+    total.seconds = time.monotonic() - begin
+    return total

@@ -17,6 +17,7 @@ from typing import BinaryIO
 from atlas import failpoints
 from atlas.errors import AtlasError, NotFoundError, StartupError
 from atlas.failpoints import failpoint
+from atlas.garbage import calm_garbage_collection
 
 from ...failpoints import FAILPOINTS
 from ...locks import hold
@@ -144,6 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failpoints.arm(os.environ, FAILPOINTS)
     if options.background:
         die_with_parent()
+    calm_garbage_collection()
     # The parent decides when to end, by closing the pipe, so that writes can drain first.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
