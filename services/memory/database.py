@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from atlas.errors import AtlasError, DependencyDownError, DiskFullError, StartupError
 from atlas.failpoints import failpoint
 
-from . import ledger, schema
+from . import integrity, ledger, schema
 from .durability import Durability
 
 T = TypeVar("T")
@@ -105,7 +105,13 @@ class Database:
         self._writer.join()
         self._readers.shutdown()
         self._reading.close()
+        with _Attempt():  # what cannot be moved now is moved by the next start
+            _, left, moved = self._writing.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if left == moved:
+                integrity.mark_closed(self._path)
         self._writing.close()
+        if not self._path.with_name(f"{self._path.name}-wal").exists():
+            integrity.mark_closed(self._path)
 
     def _read(self, work: Work[T]) -> T:
         self._reading.execute("BEGIN")
@@ -244,21 +250,25 @@ def _connection(path: Path) -> sqlite3.Connection:
 
 
 def _prepared(path: Path) -> sqlite3.Connection:
+    unclean, frames = integrity.check_files(path), integrity.frame_count(path)
     try:
         connection = _connection(path)
     except sqlite3.DatabaseError as error:
-        raise StartupError(f"{path} cannot be read as a database ({error}); restore the data folder from a copy") from error
+        raise StartupError(f"{path} cannot be read as a database ({error}): {integrity.REPAIR}") from error
     try:
-        return _brought_up(connection, path)
+        brought = _brought_up(connection, path, frames=frames, unclean=unclean)
+        integrity.mark_open(path)
+        return brought
     except sqlite3.DatabaseError as error:
         connection.close()
-        raise StartupError(f"{path} cannot be opened ({error}); see that its disk is writable and has room") from error
+        remedy = integrity.REPAIR if _damaged(error) else "see that its disk is writable and has room"
+        raise StartupError(f"{path} cannot be opened ({error}): {remedy}") from error
     except StartupError:
         connection.close()
         raise
 
 
-def _brought_up(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
+def _brought_up(connection: sqlite3.Connection, path: Path, *, frames: int = 0, unclean: bool = False) -> sqlite3.Connection:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > schema.VERSION:
         raise StartupError(
@@ -269,7 +279,10 @@ def _brought_up(connection: sqlite3.Connection, path: Path) -> sqlite3.Connectio
     # What an earlier process left in the log may be in the page cache alone, and after a sync that failed the kernel holds it
     # for clean. Copied into the database it is to be written once more, and this sync says whether it was.
     connection.execute("PRAGMA synchronous = FULL")
+    _, readable, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    integrity.report_log(path, held=frames, read=readable)
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    integrity.check_pages(connection, path, unclean=unclean)
     failpoint("start.schema.before")
     if version == 0:
         connection.executescript(f"BEGIN; {schema.TABLES} PRAGMA user_version = {schema.VERSION}; COMMIT;")
@@ -286,6 +299,10 @@ def _checkpoint(path: Path) -> None:
         failpoint("checkpoint.after")
     finally:
         connection.close()
+
+
+def _damaged(error: sqlite3.DatabaseError) -> bool:
+    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
 def _lasting(error: BaseException) -> bool:

@@ -44,7 +44,7 @@ def test_an_index_that_cannot_be_opened_says_so_and_loses_nothing(tmp_path: Path
     home = filled(tmp_path)
     (home / "edge_config.json").write_bytes(b"{")
     before = {path: path.stat().st_size for path in home.rglob("*") if path.is_file()}
-    with pytest.raises(AtlasError, match="cannot be opened.*from a copy") as caught:
+    with pytest.raises(AtlasError, match=r"cannot be opened.*from a copy") as caught:
         opened(tmp_path)
     assert caught.value.reason == "INDEX_DAMAGED"
     assert {path: path.stat().st_size for path in home.rglob("*") if path.is_file()} == before
