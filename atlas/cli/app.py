@@ -23,6 +23,7 @@ from .next_steps import next_steps
 from .options import ExitStatus
 from .printing import print_error, print_failure
 from .remember import remember
+from .repair import repair
 from .search import search
 from .status import status
 from .up import up
@@ -38,7 +39,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 _PANELS: dict[str, dict[str, Callable[..., int]]] = {
-    "Services": {"up": up, "down": down, "status": status, "doctor": doctor, "next-steps": next_steps},
+    "Services": {"up": up, "down": down, "status": status, "doctor": doctor, "repair": repair, "next-steps": next_steps},
     "Memories": {
         "ingest": ingest,
         "remember": remember,

@@ -70,7 +70,7 @@ async def _compare(database: Database, store: Store) -> None:
         if stored < listed:
             raise StartupError(
                 f"the engine holds {stored} of the {listed} memories of collection {collection.name!r} (tenant {collection.tenant!r}): "
-                "the data folder is damaged or its parts are of different times; restore all of it from one copy"
+                "the data folder is damaged or its parts are of different times: restore all of it from one copy, or run `atlas repair`"
             )
         if stored > listed:
             # A power loss can take unsynced journal entries whose vectors the engine has kept.
