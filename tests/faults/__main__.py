@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 
 from .disk.mounted import missing
-from .kill import order_of, run_matrix
+from .kill import CALLERS, order_of, run_matrix
+from .network import PARTS, freeze
 from .power import run_cuts
 from .simulation.plants import PLANTS
 from .simulation.run import simulate, simulate_side_by_side
@@ -34,6 +35,7 @@ def kill(
     kills: Annotated[int, typer.Option(min=1, help="Kills, spread evenly over the failpoints.")] = 1000,
     seed: Seed = None,
     only: Annotated[list[str] | None, typer.Option(help="Failpoints to kill at; all of them if none is named.")] = None,
+    callers: Annotated[int, typer.Option(min=1, help="Callers at the same time.")] = CALLERS,
     keep: Annotated[Path | None, typer.Option(help="Folder for the data, which stays there.")] = None,
 ) -> None:
     """Kills memory and its engine at every failpoint under load; nothing that was acknowledged may be lost or doubled."""
@@ -41,7 +43,8 @@ def kill(
     print(f"seed {chosen}", flush=True)
     with tempfile.TemporaryDirectory(prefix="atlas-kill-") as scratch:
         names = order_of(kills, chosen, only) if only else order_of(kills, chosen)
-        figures = asyncio.run(run_matrix(names, seed=chosen, folder=keep or Path(scratch), told=lambda line: print(line, flush=True)))
+        folder = keep or Path(scratch)
+        figures = asyncio.run(run_matrix(names, seed=chosen, folder=folder, callers=callers, told=lambda line: print(line, flush=True)))
     print(figures)
     raise typer.Exit(1 if figures.violations or figures.not_reached else 0)
 
@@ -62,6 +65,16 @@ def power(
         figures = asyncio.run(run_cuts(cuts, seed=chosen, folder=keep or Path(scratch), told=lambda line: print(line, flush=True)))
     print(figures)
     raise typer.Exit(1 if figures.violations else 0)
+
+
+@app.command(name="freeze")
+def frozen(
+    seconds: Annotated[float, typer.Option(min=1.0, help="Seconds for which each part is frozen.")] = 30.0,
+    callers: Annotated[int, typer.Option(min=1, help="Callers at the same time.")] = 8,
+) -> None:
+    """Freezes each part behind the gateway under load and measures how well deadlines are kept."""
+    for part in PARTS:
+        print(asyncio.run(freeze(part, seconds=seconds, callers=callers)), flush=True)
 
 
 @app.command(name="simulate")

@@ -80,14 +80,14 @@ class Figures:
 class Matrix:
     """One service under load and the kills it is to survive."""
 
-    def __init__(self, part: Part, memory: Memory, seed: int) -> None:
+    def __init__(self, part: Part, memory: Memory, seed: int, callers: int) -> None:
         self._part = part
         self._memory = memory
         self._chance = random.Random(f"{seed} matrix")
         self._tally = Tally()
         self._callers = [
             Caller(memory, self._tally, f"c{number}", random.Random(f"{seed} {number}"), time.time, names=60, most=60)
-            for number in range(CALLERS)
+            for number in range(callers)
         ]
         self._created = 0
         self.figures = Figures(seed)
@@ -265,13 +265,15 @@ def order_of(kills: int, seed: int, names: Iterable[str] = FAILPOINTS) -> list[s
     return chosen
 
 
-async def run_matrix(names: Iterable[str], *, seed: int, folder: Path, told: Callable[[str], None] = lambda _: None) -> Figures:
+async def run_matrix(
+    names: Iterable[str], *, seed: int, folder: Path, callers: int = CALLERS, told: Callable[[str], None] = lambda _: None
+) -> Figures:
     """Kills once at each of `names` and gives the figures."""
     async with AsyncExitStack() as stack:
         nurse: Nursery = await stack.enter_async_context(nursery())
         part = Part(nurse, folder / "data", folder)
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(part.address, options=CHANNEL_OPTIONS))
-        matrix = Matrix(part, stubs(None, channel), seed)
+        matrix = Matrix(part, stubs(None, channel), seed, callers)
         await matrix.run(names, told)
         if part.alive:
             require(await part.stop() == 0 or matrix.figures.violations, "the service did not end well")
