@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from .disk.mounted import missing
+from .figures import PAGE, Sizes, page, run_all
 from .kill import CALLERS, order_of, run_matrix
 from .network import PARTS, freeze
 from .power import run_cuts
@@ -94,6 +95,26 @@ def simulation(
         done = simulate_side_by_side(chosen, jobs=jobs, plant=plant, told=lambda line: print(line, flush=True))
     print(done)
     raise typer.Exit(1 if done.violations else 0)
+
+
+@app.command()
+def figures(
+    kills: Annotated[int, typer.Option(min=1)] = 45,
+    writer_kills: Annotated[int, typer.Option(min=1, help="Kills under 32 callers.")] = 10,
+    cuts: Annotated[int, typer.Option(min=1)] = 20,
+    seeds: Annotated[int, typer.Option(min=1)] = 500,
+    jobs: Annotated[int, typer.Option(min=1)] = 1,
+    frozen_s: Annotated[float, typer.Option(min=1.0)] = 5.0,
+    full: Annotated[bool, typer.Option("--full", help="1,000 kills, 200 cuts, 10,000 seeds, 30 s.")] = False,
+    seed: Seed = None,
+) -> None:
+    """Runs all of it and writes docs/figures.md."""
+    sizes = Sizes(1000, 100, 200, 10_000, jobs, 30.0) if full else Sizes(kills, writer_kills, cuts, seeds, jobs, frozen_s)
+    chosen = _seed(seed)
+    rows = run_all(sizes, seed=chosen, told=lambda line: print(line, flush=True))
+    text = f"{sizes.kills} kills, {sizes.cuts} cuts, {sizes.seeds} seeds, {sizes.frozen_s:g} s"
+    PAGE.write_text(page(rows, seed=chosen, command=f"python -m tests.faults figures ({text})"), encoding="utf-8")
+    raise typer.Exit(0 if all(row.kept is not False for row in rows) else 1)
 
 
 @app.callback()

@@ -54,6 +54,7 @@ class Figures:
     acknowledged: int = 0
     events: int = 0
     duplicates: int = 0
+    searches: int = 0
     repeated: int = 0
     comparisons: int = 0
     longest_recovery_s: float = 0.0
@@ -69,7 +70,7 @@ class Figures:
         return (
             f"seed {self.seed}: {named} kills at {self.failpoints} failpoints and {self.kills['anywhere']} anywhere "
             f"in {self.seconds:.0f} s; "
-            f"{self.acknowledged} calls and {self.events} events acknowledged, {self.repeated} calls repeated, "
+            f"{self.acknowledged} calls ({self.searches} searches) and {self.events} events acknowledged, {self.repeated} calls repeated, "
             f"{self.duplicates} events sent twice; {self.comparisons} comparisons, {len(self.violations)} violations; "
             f"longest recovery {self.longest_recovery_s:.1f} s"
             + "".join(f"\n  not reached: {name} x {count}" for name, count in sorted(self.not_reached.items()))
@@ -86,7 +87,7 @@ class Matrix:
         self._chance = random.Random(f"{seed} matrix")
         self._tally = Tally()
         self._callers = [
-            Caller(memory, self._tally, f"c{number}", random.Random(f"{seed} {number}"), time.time, names=60, most=60)
+            Caller(memory, self._tally, f"c{number}", random.Random(f"{seed} {number}"), time.time, names=60, most=60, search_share=0.15)
             for number in range(callers)
         ]
         self._created = 0
@@ -249,6 +250,7 @@ class Matrix:
     def _count(self) -> None:
         self.figures.acknowledged, self.figures.events = self._tally.acknowledged, self._tally.event_count
         self.figures.duplicates, self.figures.repeated = self._tally.duplicates, self._tally.repeated
+        self.figures.searches = self._tally.searches
 
 
 def _raise_ended(work: list[asyncio.Task[None]]) -> None:

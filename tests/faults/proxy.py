@@ -89,6 +89,8 @@ class Proxy:
         self._writers |= {writer, far_writer}
         try:
             await asyncio.gather(self._pump(reader, far_writer, answers=False), self._pump(far_reader, writer, answers=True))
+        except asyncio.CancelledError:
+            pass  # the proxy ends; the server that made this task has nobody to tell
         finally:
             for each in (writer, far_writer):
                 self._writers.discard(each)
