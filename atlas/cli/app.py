@@ -31,6 +31,7 @@ from .operations import operations
 from .options import ExitStatus
 from .printing import print_error, print_failure
 from .remember import remember
+from .repair import repair
 from .salience import VERBS as SALIENCE_VERBS
 from .search import search
 from .status import status
@@ -48,7 +49,15 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 _PANELS: dict[str, dict[str, Callable[..., int]]] = {
-    "Services": {"up": up, "down": down, "status": status, "doctor": doctor, "next-steps": next_steps, "mcp": mcp},
+    "Services": {
+        "up": up,
+        "down": down,
+        "status": status,
+        "doctor": doctor,
+        "repair": repair,
+        "next-steps": next_steps,
+        "mcp": mcp,
+    },
     "Memories": {
         "ingest": ingest,
         "remember": remember,

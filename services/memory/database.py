@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from atlas.errors import StartupError
 from atlas.failpoints import failpoint
 
-from . import catalog, database_file
+from . import catalog, database_file, integrity
 from .durability import Durability
 from .outcomes import Outcome
 
@@ -137,7 +137,13 @@ class Database:
         self._writer.join()
         self._reader.join()
         self._reading.close()
+        with _Attempt():  # what cannot be moved now is moved by the next start
+            _, left, moved = self._writing.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if left == moved:
+                integrity.mark_closed(self._path)
         self._writing.close()
+        if not self._path.with_name(f"{self._path.name}-wal").exists():
+            integrity.mark_closed(self._path)
 
     def _read_works(self) -> None:
         while (asked := self._reads.get()) is not None:

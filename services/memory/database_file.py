@@ -12,7 +12,7 @@ import msgspec
 from atlas.errors import AtlasError, DependencyDownError, DiskFullError, StartupError
 from atlas.failpoints import failpoint
 
-from . import schema
+from . import integrity, schema
 
 T = TypeVar("T")
 
@@ -47,21 +47,25 @@ def prepared(path: Path) -> sqlite3.Connection:
     Raises:
         StartupError: The file is no database, or of a newer version, or cannot be written.
     """
+    unclean, frames = integrity.check_files(path), integrity.frame_count(path)
     try:
         connection = connect(path)
     except sqlite3.DatabaseError as error:
-        raise StartupError(f"{path} cannot be read as a database ({error}); restore the data folder from a copy") from error
+        raise StartupError(f"{path} cannot be read as a database ({error}): {integrity.REPAIR}") from error
     try:
-        return brought_up(connection, path)
+        brought = brought_up(connection, path, frames=frames, unclean=unclean)
+        integrity.mark_open(path)
+        return brought
     except sqlite3.DatabaseError as error:
         connection.close()
-        raise StartupError(f"{path} cannot be opened ({error}); see that its disk is writable and has room") from error
+        remedy = integrity.REPAIR if _damaged(error) else "see that its disk is writable and has room"
+        raise StartupError(f"{path} cannot be opened ({error}): {remedy}") from error
     except StartupError:
         connection.close()
         raise
 
 
-def brought_up(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
+def brought_up(connection: sqlite3.Connection, path: Path, *, frames: int = 0, unclean: bool = False) -> sqlite3.Connection:
     """Makes or upgrades the tables of an open file; see `prepared`."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > schema.VERSION:
@@ -73,7 +77,10 @@ def brought_up(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection
     # What an earlier process left in the log may be in the page cache alone, and after a sync that failed the kernel holds it
     # for clean. Copied into the database it is to be written once more, and this sync says whether it was.
     connection.execute("PRAGMA synchronous = FULL")
+    _, readable, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    integrity.report_log(path, held=frames, read=readable)
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    integrity.check_pages(connection, path, unclean=unclean)
     failpoint("start.schema.before")
     if version == 0:
         schema.create(connection)
@@ -116,6 +123,10 @@ def checkpoint(path: Path) -> None:
         failpoint("checkpoint.after")
     finally:
         connection.close()
+
+
+def _damaged(error: sqlite3.DatabaseError) -> bool:
+    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
 def lasting(error: BaseException) -> bool:
