@@ -65,13 +65,9 @@ class RankingConstants:
 
     def of(self, kind: Kind) -> KindWeights:
         """Weights of `kind`."""
-        match kind:
-            case Kind.MESSAGE:
-                return self.message
-            case Kind.CODE:
-                return self.code
-            case _:
-                return self.text
+        if kind is Kind.MESSAGE:
+            return self.message
+        return self.code if kind is Kind.CODE else self.text
 
 
 MINILM_MAXSIM = RankingConstants(
@@ -145,7 +141,12 @@ def final_score(
 
 def relevance(maxsim: float, *, constants: RankingConstants = MINILM_MAXSIM) -> float:
     """Calibrated probability that a hit with this late interaction is relevant, (0, 1). Does not order results."""
-    return _sigmoid(constants.calibration.slope * maxsim + constants.calibration.intercept)
+    return relevance_of(maxsim, constants.calibration)
+
+
+def relevance_of(raw_score: float, calibration: Calibration) -> float:
+    """Reads a raw score with a calibration: a probability, (0, 1)."""
+    return _sigmoid(calibration.slope * raw_score + calibration.intercept)
 
 
 def readable(fragmentation: float) -> bool:

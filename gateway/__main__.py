@@ -14,7 +14,15 @@ import grpc.aio
 from atlas.channel import open_channel
 from atlas.deadlines import Deadline
 from atlas.embedder.v1 import embedder_pb2
-from atlas.gateway.v1 import administration_pb2, administration_pb2_grpc, gateway_pb2, gateway_pb2_grpc
+from atlas.gateway.v1 import (
+    administration_pb2,
+    administration_pb2_grpc,
+    gateway_pb2,
+    gateway_pb2_grpc,
+    ledger_pb2,
+    ledger_pb2_grpc,
+)
+from atlas.influence import Influence
 from atlas.logs import configure_logs
 from atlas.memory.v1 import collection_pb2, memory_pb2, operation_pb2, salience_pb2, snapshot_pb2
 from atlas.metrics import new_registry
@@ -22,12 +30,14 @@ from atlas.reranker.v1 import reranker_pb2
 from atlas.server import Registration, RunningServer, run, serving
 
 from .administration_service import AdministrationService
-from .clients import CollectionClient, EmbedderClient, MemoryClient, RerankerClient, SalienceClient
+from .clients import CollectionClient, EmbedderClient, LedgerClient, MemoryClient, RerankerClient, SalienceClient
 from .clients.generations import GenerationClient
 from .clients.snapshots import SnapshotClient
 from .cutting import Cutter
 from .embedders import Embedders, OpenEmbedder
 from .ingest import GroupLimits, Ingester
+from .learning import Eraser, UsageReporter
+from .ledger_service import LedgerService
 from .memories import Scope
 from .migration.calls import Migrations
 from .migration.driver import MigrationDriver
@@ -73,9 +83,11 @@ async def running(settings: GatewaySettings) -> AsyncIterator[RunningServer]:
         registry = new_registry()
         parts, migrating = await open_parts(settings, stack)
         service = GatewayService(parts, settings, metrics=SearchMetrics(registry), monotonic=time.monotonic)
+        ledger = LedgerService(parts.ledger, parts.eraser, tenant=settings.tenant)
         administration = AdministrationService(migrating.migrations, migrating.snapshots, parts.memory, settings)
         services = [
             Registration.of(gateway_pb2.DESCRIPTOR, "GatewayService", gateway_pb2_grpc.add_GatewayServiceServicer_to_server, service),
+            Registration.of(ledger_pb2.DESCRIPTOR, "LedgerService", ledger_pb2_grpc.add_LedgerServiceServicer_to_server, ledger),
             Registration.of(
                 administration_pb2.DESCRIPTOR,
                 "AdministrationService",
@@ -95,6 +107,7 @@ async def running(settings: GatewaySettings) -> AsyncIterator[RunningServer]:
             finally:
                 driving.cancel()
                 await asyncio.wait([driving])
+        await parts.searcher.settle()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,34 +176,33 @@ def _parts(
     cutter: Cutter,
     writer: Writer,
 ) -> Parts:
+    salience, ledger = SalienceClient(memory_channel), LedgerClient(memory_channel)
     return Parts(
         searcher=Searcher(
             embedders=embedders,
             memory=memory,
             reranker=reranker,
-            salience=SalienceClient(memory_channel),
+            salience=salience,
             models=models,
             budget=SearchBudget(
                 embed_share=settings.embed_share,
                 answer_reserve_s=settings.answer_reserve_ms / 1_000,
                 record_cap_s=settings.record_cap_ms / 1_000,
             ),
+            influence=Influence(
+                final=settings.salience_influence,
+                fallback=settings.salience_fallback_influence,
+                log_odds_limit=settings.salience_limit,
+            ),
         ),
+        salience=salience,
+        ledger=ledger,
+        usage=UsageReporter(memory, salience),
+        eraser=Eraser(ledger, reranker),
         rememberer=Rememberer(
             memory=memory, embedders=embedders, cutter=cutter, writer=writer, interactive_text_count=settings.interactive_text_count
         ),
-        ingester=Ingester(
-            memory=memory,
-            embedders=embedders,
-            cutter=cutter,
-            writer=writer,
-            limits=GroupLimits(
-                document_count=settings.group_document_count,
-                text_bytes=settings.group_bytes,
-                linger_s=settings.group_linger_ms / 1_000,
-                flight_count=settings.group_flight_count,
-            ),
-        ),
+        ingester=Ingester(memory=memory, embedders=embedders, cutter=cutter, writer=writer, limits=_group_limits(settings)),
         memory=memory,
         collections=collections,
         state=ServerState(
@@ -200,6 +212,15 @@ def _parts(
             addresses=Addresses(settings.embedder_address, settings.reranker_address, settings.memory_address),
             scope=Scope(settings.tenant),
         ),
+    )
+
+
+def _group_limits(settings: GatewaySettings) -> GroupLimits:
+    return GroupLimits(
+        document_count=settings.group_document_count,
+        text_bytes=settings.group_bytes,
+        linger_s=settings.group_linger_ms / 1_000,
+        flight_count=settings.group_flight_count,
     )
 
 

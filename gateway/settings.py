@@ -45,6 +45,15 @@ class GatewaySettings(ModelServerSettings):
     result_count: int = Field(5, ge=1, le=200)
     """Results of a search that names no number."""
 
+    salience_influence: float = Field(0.0, ge=0.0, le=10.0, json_schema_extra={"unit": "logits per unit of log-odds"})
+    """How much evidence from outside (use, feedback, outcomes, pins) moves a reranked result. 0 until an evaluation on real data has shown
+    that it helps; evidence from the reranker itself never moves what the reranker has scored."""
+    salience_fallback_influence: float = Field(0.5, ge=0.0, le=10.0, json_schema_extra={"unit": "logits per unit of log-odds"})
+    """How much all that was learnt moves a candidate that was not reranked, because the reranker is away or out of time. At the limit of 2
+    it is one logit: a fifteenth of the range of the pool score, so it orders near ties and no more."""
+    salience_limit: float = Field(2.0, ge=0.0, le=10.0, json_schema_extra={"unit": "log-odds"})
+    """Most log-odds of a memory that count, either way. With an influence it bounds what salience may do; the reply states it."""
+
     interactive_text_count: int = Field(8, ge=0, le=1_000)
     """Texts that `Remember` embeds ahead of bulk work; more go with the bulk work."""
     batch_piece_count: int = Field(1_000, ge=64, le=65_536)

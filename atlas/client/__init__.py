@@ -2,6 +2,28 @@
 
 from .administration import AsyncAdministration, Generation, GenerationRole, Moved, Operation, OperationState, Verification
 from .aio import AsyncAtlas
+from .callers import Caller, SourceClass
+from .learning import (
+    BucketEvidence,
+    Channel,
+    ChannelSalience,
+    ErasureReceipt,
+    EventKind,
+    FeedbackKind,
+    FeedbackResult,
+    HitFeedback,
+    HitUsage,
+    LedgerEvent,
+    Rebuilt,
+    Revocation,
+    Salience,
+    SalienceChange,
+    SalienceExplanation,
+    SalienceResult,
+    StateDigest,
+    UsageReport,
+    UsageVerdict,
+)
 from .results import (
     Acknowledgement,
     Collection,
@@ -16,7 +38,10 @@ from .results import (
     Part,
     Remembered,
     SalienceWrite,
+    SearchPool,
     SearchResult,
+    SearchResults,
+    SearchSummary,
     ServerInfo,
     StageTime,
 )
@@ -24,7 +49,7 @@ from .snapshots import AsyncSnapshots, Restored, Snapshot
 from .sync import Atlas
 from .sync_administration import Administration
 from .sync_snapshots import Snapshots
-from .writes import Durability, MemoryInput, SalienceMode
+from .writes import Durability, MemoryInput, SalienceMode, SearchOptions
 
 __all__ = [
     "Acknowledgement",
@@ -33,14 +58,25 @@ __all__ = [
     "AsyncAtlas",
     "AsyncSnapshots",
     "Atlas",
+    "BucketEvidence",
+    "Caller",
+    "Channel",
+    "ChannelSalience",
     "Collection",
     "Degradation",
     "Durability",
+    "ErasureReceipt",
+    "EventKind",
     "Evidence",
     "Explanation",
+    "FeedbackKind",
+    "FeedbackResult",
     "Generation",
     "GenerationRole",
     "Hit",
+    "HitFeedback",
+    "HitUsage",
+    "LedgerEvent",
     "Memory",
     "MemoryInput",
     "Moved",
@@ -50,14 +86,28 @@ __all__ = [
     "Outcome",
     "Page",
     "Part",
+    "Rebuilt",
     "Remembered",
     "Restored",
+    "Revocation",
+    "Salience",
+    "SalienceChange",
+    "SalienceExplanation",
     "SalienceMode",
+    "SalienceResult",
     "SalienceWrite",
+    "SearchOptions",
+    "SearchPool",
     "SearchResult",
+    "SearchResults",
+    "SearchSummary",
     "ServerInfo",
     "Snapshot",
     "Snapshots",
+    "SourceClass",
     "StageTime",
+    "StateDigest",
+    "UsageReport",
+    "UsageVerdict",
     "Verification",
 ]

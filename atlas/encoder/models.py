@@ -6,7 +6,7 @@ import hashlib
 import importlib.util
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
@@ -83,6 +83,8 @@ class ModelRecord:
     licence: str
     projection: Projection | None = None
     """What is done to the dense vectors; None = nothing. Token vectors stay as they are."""
+    _fingerprints: dict[Output, str] = field(default_factory=dict, init=False, repr=False, compare=False)
+    # What was computed of them, for every call names one.
 
     @property
     def dimension(self) -> int:
@@ -100,6 +102,12 @@ class ModelRecord:
         It covers model, weights, dimension, prompts, pooling, normalisation and output kind, but not the precision of the
         arithmetic: bf16 and f32 vectors have cosine >= .9999 and may be compared.
         """
+        known = self._fingerprints.get(output)
+        if known is None:
+            known = self._fingerprints[output] = self._fingerprint(output)
+        return known
+
+    def _fingerprint(self, output: Output) -> str:
         space = {
             "model_id": self.model_id,
             "files": dict(self.files),

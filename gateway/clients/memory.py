@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import grpc.aio
+import msgspec
 
 from atlas import tensors
 from atlas.channel import call
@@ -27,8 +28,10 @@ MAX_IDS = 1_000
 """Most ids, writes or memories of one call."""
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+_POOLS: Mapping[int, Pool] = {0: Pool.CLEAN, **{int(pool): pool for pool in Pool}}
+
+
+class Candidate(msgspec.Struct, frozen=True):
     """A memory that may answer the query."""
 
     memory: Memory
@@ -49,6 +52,10 @@ class Candidate:
     """Stored token vectors, passed on to the reranker as they came; None where there are none."""
     token_fingerprint: str
     """Fingerprint of the space of `tokens`."""
+    salience_log_odds: float | None = None
+    """Learnt worth in log-odds, all evidence; None where salience was not read."""
+    outside_log_odds: float | None = None
+    """The part of it that comes from outside the reranker; None where salience was not read."""
 
     @property
     def similarity(self) -> float | None:
@@ -73,7 +80,7 @@ class Stage:
     """What the first stage found."""
 
     candidates: tuple[Candidate, ...]
-    """By pool score, best first."""
+    """The clean pool by pool score, best first; then what salience brought in, then what chance did."""
     searched: tuple[Searched, ...]
     """Where it looked."""
     time: ServerTime
@@ -140,9 +147,10 @@ class MemoryClient:
         restriction: Restriction,
         candidate_count: int,
         salience_mode: SalienceMode,
+        exploration_seed: str,
         deadline: Deadline,
     ) -> Stage:
-        """Finds the candidates of a query; without a vector the pool is lexical."""
+        """Finds the candidates of a query; without a vector the pool is lexical. `exploration_seed` decides what chance brings in."""
         request = pb.QueryMemoriesRequest(
             scope=scope_message(scope),
             collections=collections,
@@ -151,6 +159,7 @@ class MemoryClient:
             candidate_count=candidate_count,
             salience_mode=f"SALIENCE_MODE_{salience_mode.name}",
             with_tokens=True,
+            exploration_seed=exploration_seed,
         )
         if vector is not None:
             request.vectors.extend(_named(one.vector, one.fingerprint) for one in (vector, *vector.others))
@@ -206,6 +215,12 @@ class MemoryClient:
             reply = await call(self._stub.BatchGetMemories, request, deadline=deadline)
             found.update((message.memory_id, memory_value(message)) for message in reply.memories)
         return found
+
+    async def found(self, scope: Scope, memory_ids: Sequence[str], *, deadline: Deadline) -> tuple[dict[str, Memory], list[str]]:
+        """Reads up to `MAX_IDS` memories with their texts, by id; also gives the ids that are not there."""
+        request = pb.BatchGetMemoriesRequest(scope=scope_message(scope), memory_ids=memory_ids)
+        reply = await call(self._stub.BatchGetMemories, request, deadline=deadline)
+        return {message.memory_id: memory_value(message) for message in reply.memories}, list(reply.missing_ids)
 
     async def page(
         self,
@@ -324,9 +339,11 @@ def _candidate(message: pb.Candidate) -> Candidate:
         evidence=tuple(evidence_value(item) for item in message.evidence),
         lexical_strength=message.lexical_strength if message.HasField("lexical_strength") else None,
         pool_score=message.pool_score,
-        pool=Pool(message.pool or Pool.CLEAN),
+        pool=_POOLS.get(message.pool) or Pool(message.pool),
         pool_rank=message.pool_rank,
         propensity=message.propensity or 1.0,
         tokens=message.tokens if message.HasField("tokens") else None,
         token_fingerprint=message.token_fingerprint,
+        salience_log_odds=message.salience_log_odds if message.HasField("salience_log_odds") else None,
+        outside_log_odds=message.outside_log_odds if message.HasField("outside_log_odds") else None,
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from . import catalog
 from .analyzer import Analyzer, languages_that_matter
@@ -13,14 +14,21 @@ from .catalog import Collection
 from .database import Database
 from .drafts import DenseVector
 from .filters import domains_asked
-from .ledger import KnownSalience
-from .query import Found, PoolMember, assemble_pool
+from .ledger.records import KnownSalience
+from .query import Found, Places, PoolMember, united
 from .scopes import Scope
 from .store import SearchRequest, Store, StoredPoint, StoreFilter
 from .upserts import check_vector
 
-SalienceOf = Callable[[str, Sequence[str]], Awaitable[Mapping[str, KnownSalience]]]
-"""Reads what is known about a tenant's memories by id; unknown ids are left out."""
+
+class SalienceOf(Protocol):
+    """Reads what is known about a tenant's memories by id; unknown ids are left out."""
+
+    def __call__(self, tenant: str, memory_ids: Sequence[str], perhaps: Sequence[str] = ()) -> Awaitable[Mapping[str, KnownSalience]]:
+        """Reads `memory_ids`, and of `perhaps` only those about which anything was learnt: about most hits nothing was."""
+        ...
+
+
 WHOLE_POOL = 100
 """Least depth of a branch: candidates from one branch alone are found up to here."""
 
@@ -30,7 +38,7 @@ class Query:
     """A checked query."""
 
     scope: Scope
-    collections: Sequence[str]
+    collections: tuple[str, ...]
     """Names without repetition; empty = all that "search all" includes."""
     text: str
     dense: DenseVector | None
@@ -39,6 +47,8 @@ class Query:
     candidate_count: int
     other_vectors: tuple[DenseVector, ...] = ()
     """The same query in the spaces of further models, each of another fingerprint than `dense`."""
+    places: Places = field(default_factory=Places)
+    """Places beyond the clean pool."""
 
     def vector_for(self, collection: Collection) -> DenseVector | None:
         """Returns the vector of the collection's own space, else the first one; None if the query has none."""
@@ -75,11 +85,40 @@ class Candidates:
     """What has been learnt of the candidates, by memory id; empty where it was not asked for."""
 
 
+class SearchedCollections:
+    """What queries need of the catalog: read anew only after the catalog changed."""
+
+    def __init__(self, database: Database, *, capacity: int = 256) -> None:
+        """Remembers what at most `capacity` kinds of query need."""
+        self._database = database
+        self._capacity = capacity
+        self._version = -1
+        self._known: dict[Hashable, list[Searched]] = {}
+
+    async def of(self, query: Query) -> list[Searched]:
+        """Returns the collections that a query is about.
+
+        Raises:
+            NotFoundError: A named collection does not exist.
+        """
+        version = self._database.catalog_version
+        if version != self._version:
+            self._version, self._known = version, {}
+        key = (query.scope.tenant, query.collections, domains_asked(query.condition), query.scope.domains)
+        found = self._known.get(key)
+        if found is None:
+            found = await self._database.read(lambda connection: _searched(connection, query))
+            # What was read while the catalog changed may be older than the change.
+            if version == self._version == self._database.catalog_version and len(self._known) < self._capacity:
+                self._known[key] = found
+        return found
+
+
 class CandidateFinder:
     """Runs queries; changes nothing."""
 
     def __init__(self, database: Database, store: Store, analyzer: Analyzer, *, depth: int = WHOLE_POOL) -> None:
-        self._database = database
+        self._collections = SearchedCollections(database)
         self._store = store
         self._analyzer = analyzer
         self._depth = depth
@@ -93,18 +132,28 @@ class CandidateFinder:
             SchemaMismatchError: The vector's fingerprint is not a collection's.
             DependencyDownError: The engine is away.
         """
-        searched = await self._database.read(lambda connection: _searched(connection, query))
+        searched = await self._collections.of(query)
+        for one in searched:
+            if (dense := query.vector_for(one.collection)) is not None:
+                check_vector(dense, one.collection, field="vectors[0]")
         requests = [request for one in searched if (request := self._request(query, one)) is not None]
         found = []
         if requests:
             names = {one.collection.generation: one.collection.name for one in searched}
             results = await self._store.search(requests, timeout_s=timeout_s)
             found = [Found(names[request.generation], result) for request, result in zip(requests, results, strict=True)]
-        pool = assemble_pool(found, fragmentation=query.fragmentation, candidate_count=query.candidate_count)
+        union = united(found, fragmentation=query.fragmentation, candidate_count=query.candidate_count)
+        clean, places, tenant = union.clean, query.places, query.scope.tenant
         collections = {one.collection.name: one.collection for one in searched}
+        # What salience may bring in has to be known of all that was found, in one read.
+        rest_ids = union.rest_ids if places.extended_count else ()
         candidates, known = await asyncio.gather(
-            self._with_payloads(pool, collections, timeout_s), _known(salience_of, query.scope.tenant, pool)
+            self._with_payloads(clean, collections, timeout_s), _known(salience_of, tenant, _ids(clean), rest_ids)
         )
+        if (places.extended_count or places.explore_count) and (guests := union.guests(_log_odds(known), places)):
+            late = [memory_id for memory_id in _ids(guests) if memory_id not in known]
+            more, others = await asyncio.gather(self._with_payloads(guests, collections, timeout_s), _known(salience_of, tenant, late))
+            candidates, known = candidates + more, {**known, **others}
         return Candidates(candidates, tuple(searched), known)
 
     def _request(self, query: Query, searched: Searched) -> SearchRequest | None:
@@ -143,10 +192,18 @@ class CandidateFinder:
         )
 
 
-async def _known(salience_of: SalienceOf | None, tenant: str, pool: Sequence[PoolMember]) -> Mapping[str, KnownSalience]:
-    if salience_of is None or not pool:
-        return {}
-    return await salience_of(tenant, [member.hit.memory_id for member in pool])
+async def _known(
+    salience_of: SalienceOf | None, tenant: str, memory_ids: Sequence[str], perhaps: Sequence[str] = ()
+) -> Mapping[str, KnownSalience]:
+    return {} if salience_of is None or not (memory_ids or perhaps) else await salience_of(tenant, memory_ids, perhaps)
+
+
+def _ids(pool: Sequence[PoolMember]) -> list[str]:
+    return [member.hit.memory_id for member in pool]
+
+
+def _log_odds(known: Mapping[str, KnownSalience]) -> dict[str, float]:
+    return {memory_id: one.reading.log_odds for memory_id, one in known.items()}
 
 
 def _searched(connection: sqlite3.Connection, query: Query) -> list[Searched]:
@@ -161,8 +218,6 @@ def _searched(connection: sqlite3.Connection, query: Query) -> list[Searched]:
 
 
 def _with_counts(connection: sqlite3.Connection, query: Query, collection: Collection) -> Searched:
-    if (dense := query.vector_for(collection)) is not None:
-        check_vector(dense, collection, field="vectors[0]")
     languages = catalog.languages_of(connection, collection.generation)
     asked, seen = domains_asked(query.condition), query.scope.domains
     return Searched(

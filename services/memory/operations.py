@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Any, TypeVar, get_args
 
@@ -85,6 +85,43 @@ class DeleteGeneration(msgspec.Struct, frozen=True, tag="delete_generation"):
 Operation = UpsertPoints | ReplacePayloads | DeletePoints | DeleteGeneration
 """One write; applying a list of them again, in order, changes nothing."""
 
+SALIENCE_KEY = "salience"
+"""Payload key of a point's projected salience."""
+LAST_RETRIEVED_KEY = "last_retrieved_us"
+"""Payload key of when a point was last retrieved; null where that is not known."""
+SALIENCE_SEQ_KEY = "salience_seq"
+"""Payload key of the sequence of the projection that a point holds."""
+MAX_SEQUENCE = 2**53 - 1
+"""Highest sequence: engines compare it as a double."""
+
+
+class ProjectedSalience(msgspec.Struct, frozen=True, array_like=True):
+    """What the ledger says of one memory, as absolute values."""
+
+    salience: float
+    """Learnt worth in [0, 1]."""
+    last_retrieved_us: int | None
+    """When it was last retrieved, in microseconds since 1970 UTC; None if that is not known."""
+    sequence: int
+    """Place of this projection among all of its memory, 1 to `MAX_SEQUENCE`; a higher one wins."""
+
+
+class SalienceProjection(msgspec.Struct, frozen=True):
+    """Salience to write beside the points of one generation.
+
+    It is not journalled: the ledger is the truth, so what is lost is projected again.
+    """
+
+    index: str
+    generation: str
+    values: Mapping[str, ProjectedSalience]
+    """By `memory_id`; ids that do not exist are skipped."""
+
+
+def projected_payload(value: ProjectedSalience) -> dict[str, Any]:
+    """Returns the payload keys of a projection."""
+    return {SALIENCE_KEY: value.salience, LAST_RETRIEVED_KEY: value.last_retrieved_us, SALIENCE_SEQ_KEY: value.sequence}
+
 
 @lru_cache(maxsize=1024)
 def _namespace(generation: str) -> uuid.UUID:
@@ -157,6 +194,21 @@ def item_count(operation: Operation) -> int:
 def cut(operations: Iterable[Operation], *, limit: int) -> list[Operation]:
     """Cuts operations so that each names at most `limit` points; order is kept."""
     return [part for operation in operations for part in _parts(operation, limit)]
+
+
+def cut_projections(projections: Iterable[SalienceProjection], *, limit: int) -> Iterator[list[SalienceProjection]]:
+    """Groups projections, in order, so that each group names at most `limit` points and none is empty."""
+    group: list[SalienceProjection] = []
+    held = 0
+    for projection in projections:
+        for piece in _pieces(tuple(projection.values.items()), limit):
+            if group and held + len(piece) > limit:
+                yield group
+                group, held = [], 0
+            group.append(SalienceProjection(projection.index, projection.generation, dict(piece)))
+            held += len(piece)
+    if group:
+        yield group
 
 
 def _parts(operation: Operation, limit: int) -> list[Operation]:

@@ -2,68 +2,130 @@
 
 from __future__ import annotations
 
-import math
+import hashlib
+import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
-from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import aio
 
-from atlas import tensors
+from atlas import deadlines
 from atlas.clock import Clock
-from atlas.errors import InvalidInputError
+from atlas.errors import InvalidInputError, NotFoundError
 from atlas.memory.v1 import salience_pb2 as pb
 from atlas.memory.v1 import salience_pb2_grpc as rpc
+from atlas.type.v1 import salience_pb2 as common_pb2
 from atlas.type.v1 import type_pb2
 
-from . import free_space, ledger
-from .database import Database
+from . import free_space, replay, salience_replies
+from .database import Database, Work
 from .durability import Durability, asked_durability
-from .limits import check_count, checked_id, checked_ids
-from .query_buckets import bucket_of
-from .salience import SalienceRule
-from .scopes import checked_scope, checked_tenant
+from .erasure import Eraser, OfDomain, OfIds, OfPrincipal, OfSource, Selection
+from .ledger import digests, feedback, folding, impressions, marks, reading, recording, revoking
+from .ledger.policy import LedgerPolicy
+from .ledger.records import KnownSalience, Recorded
+from .ledger_metrics import LedgerMetrics
+from .limits import MAX_REQUEST_ID_BYTES, check_bytes, checked_id, checked_ids
+from .projection import SalienceProjector
+from .replay import RequestKey
+from .salience_requests import check_search_id, checked_events, checked_feedback, checked_impression, checked_selector
+from .scopes import MAX_DOMAIN_BYTES, MAX_NAME_BYTES, Scope, checked_scope
 
-MAX_POOL = 400
-"""Most pool members and most events of one search: twice the largest clean pool."""
-MAX_SEARCH_ID_BYTES = 128
-MAX_AHEAD_S = 300.0
-"""How far the clock of a caller may be ahead, in seconds."""
+Context = aio.ServicerContext
+_DURABILITY = {
+    Durability.PROCESS_CRASH: type_pb2.DURABILITY_PROCESS_CRASH,
+    Durability.POWER_LOSS: type_pb2.DURABILITY_POWER_LOSS,
+}
 
 
 class SalienceService(rpc.SalienceServiceServicer):
-    """Records evidence and reads salience."""
+    """Records evidence and reads what follows from it."""
 
-    def __init__(self, database: Database, *, rule: SalienceRule, clock: Clock, space: free_space.FreeSpace) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        policy: LedgerPolicy,
+        clock: Clock,
+        space: free_space.FreeSpace,
+        eraser: Eraser,
+        projector: SalienceProjector,
+        metrics: LedgerMetrics,
+        new_id: Callable[[], str],
+    ) -> None:
         self._database = database
-        self._rule = rule
+        self._policy = policy
         self._clock = clock
         self._space = space
+        self._eraser = eraser
+        self._projector = projector
+        self._metrics = metrics
+        self._new_id = new_id
+        self._cleared = 0
 
     async def RecordEvents(
-        self, request: pb.RecordEventsRequest, context: aio.ServicerContext[pb.RecordEventsRequest, pb.RecordEventsResponse]
+        self, request: pb.RecordEventsRequest, context: Context[pb.RecordEventsRequest, pb.RecordEventsResponse]
     ) -> pb.RecordEventsResponse:
         """Records an impression and its evidence in one transaction."""
         begin = time.monotonic()
-        tenant = checked_tenant(request.scope)
-        impression = self._impression(tenant, request)
-        events, refused = _checked_events(request.events)
+        scope, now_us = checked_scope(request.scope), self._now_us()
+        impression = checked_impression(request, scope, now_us=now_us)
+        events, refused = checked_events(request.events, self._policy)
         durability = asked_durability(request.durability, default=Durability.PROCESS_CRASH)
         self._space.check()
-        rule = self._rule
-        recorded = await self._database.write(lambda connection: ledger.record(connection, impression, events, rule), durability=durability)
+        policy, through = self._policy, self._projector.durable
+        clears = through > self._cleared
+
+        def work(connection: sqlite3.Connection) -> Recorded:
+            if clears:
+                marks.clear(connection, through=through)
+            return recording.record(connection, scope, impression, events, policy, now_us=now_us)
+
+        recorded = await self._database.write(work, durability=durability)
+        self._cleared = max(self._cleared, through)
+        self._metrics.searches.inc()
         reply = pb.RecordEventsResponse(accepted_count=recorded.accepted, duplicate_count=recorded.duplicate)
-        lasting = durability is Durability.POWER_LOSS
-        reply.durability = type_pb2.DURABILITY_POWER_LOSS if lasting else type_pb2.DURABILITY_PROCESS_CRASH
+        reply.durability = _DURABILITY[durability]
         reply.rejected.extend(pb.RejectedEvent(memory_id=memory_id, reason=reason) for memory_id, reason in (*refused, *recorded.rejected))
-        elapsed = time.monotonic() - begin
-        reply.timing.compute.FromNanoseconds(int(elapsed * 1e9))
-        reply.timing.total.FromNanoseconds(int(elapsed * 1e9))
+        elapsed_ns = int((time.monotonic() - begin) * 1e9)
+        reply.timing.compute.FromNanoseconds(elapsed_ns)
+        reply.timing.total.FromNanoseconds(elapsed_ns)
         return reply
 
+    async def RecordFeedback(
+        self, request: pb.RecordFeedbackRequest, context: Context[pb.RecordFeedbackRequest, pb.RecordFeedbackResponse]
+    ) -> pb.RecordFeedbackResponse:
+        """Records evidence from outside, all or nothing."""
+        scope, now_us = checked_scope(request.scope), self._now_us()
+        report = checked_feedback(request, scope, now_us=now_us, new_id=self._new_id)
+        durability = asked_durability(request.durability, default=Durability.POWER_LOSS)
+        self._space.check()
+        policy = self._policy
+        done = await self._database.write(
+            lambda connection: feedback.record(connection, report, policy, now_us=now_us), durability=durability
+        )
+        return pb.RecordFeedbackResponse(
+            accepted_count=done.accepted, duplicate_count=done.duplicate, ignored_count=done.ignored, durability=_DURABILITY[durability]
+        )
+
+    async def GetImpression(
+        self, request: pb.GetImpressionRequest, context: Context[pb.GetImpressionRequest, pb.GetImpressionResponse]
+    ) -> pb.GetImpressionResponse:
+        """Gives a recorded search."""
+        scope = checked_scope(request.scope)
+        check_search_id(request.search_id)
+        found = await self._database.read(lambda connection: impressions.find(connection, scope, request.search_id))
+        if found is None:
+            raise NotFoundError(
+                f"search {request.search_id!r} is unknown, or older than what is kept",
+                reason="SEARCH_NOT_FOUND",
+                field="search_id",
+                search_id=request.search_id,
+            )
+        return salience_replies.impression_message(found)
+
     async def GetSalience(
-        self, request: pb.GetSalienceRequest, context: aio.ServicerContext[pb.GetSalienceRequest, pb.GetSalienceResponse]
+        self, request: pb.GetSalienceRequest, context: Context[pb.GetSalienceRequest, pb.GetSalienceResponse]
     ) -> pb.GetSalienceResponse:
         """Reads the salience of memories."""
         scope = checked_scope(request.scope)
@@ -71,132 +133,132 @@ class SalienceService(rpc.SalienceServiceServicer):
         found = await self.salience_of(scope.tenant, memory_ids)
         known = {memory_id: salience for memory_id, salience in found.items() if scope.covers(salience.domain)}
         return pb.GetSalienceResponse(
-            salience=[_message(memory_id, known[memory_id]) for memory_id in memory_ids if memory_id in known],
+            salience=[salience_replies.salience_message(memory_id, known[memory_id]) for memory_id in memory_ids if memory_id in known],
             missing_ids=[memory_id for memory_id in memory_ids if memory_id not in known],
         )
 
-    async def salience_of(self, tenant: str, memory_ids: Sequence[str]) -> Mapping[str, ledger.KnownSalience]:
-        """Reads the salience of stored memories now; unknown ids are left out."""
-        now_s, rule = self._clock.now().timestamp(), self._rule
-        return await self._database.read(lambda connection: ledger.read(connection, tenant, memory_ids, now_s, rule))
+    async def ExplainSalience(
+        self, request: pb.ExplainSalienceRequest, context: Context[pb.ExplainSalienceRequest, pb.ExplainSalienceResponse]
+    ) -> pb.ExplainSalienceResponse:
+        """Says how the salience of a memory came about."""
+        scope = checked_scope(request.scope)
+        memory_id = checked_id(request.memory_id, "memory_id")
+        now_s, rule = self._now_s(), self._policy.rule
+        found = await self._database.read(lambda connection: reading.explain(connection, scope.tenant, memory_id, now_s, rule))
+        if found is None or not scope.covers(found.known.domain):
+            raise NotFoundError(f"memory {memory_id} does not exist", reason="MEMORY_NOT_FOUND", field="memory_id", memory_id=memory_id)
+        return pb.ExplainSalienceResponse(explanation=salience_replies.explanation_message(memory_id, found, rule))
 
-    def _impression(self, tenant: str, request: pb.RecordEventsRequest) -> ledger.Impression:
-        if not 1 <= len(request.search_id.encode()) <= MAX_SEARCH_ID_BYTES:
-            raise InvalidInputError(
-                f"search_id holds {len(request.search_id.encode())} bytes; 1 to {MAX_SEARCH_ID_BYTES} are allowed",
-                field="search_id",
-                max_bytes=MAX_SEARCH_ID_BYTES,
-            )
-        check_count(len(request.pool), "pool", least=0, most=MAX_POOL)
-        check_count(len(request.events), "events", least=0, most=MAX_POOL)
-        return ledger.Impression(
-            tenant=tenant,
-            search_id=request.search_id,
-            principal=request.scope.principal,
-            time_s=self._search_time(request),
-            bucket=_bucket(request),
-            fingerprint=request.fingerprint,
-            pool=_checked_pool(request.pool),
-        )
+    async def RevokeEvents(
+        self, request: pb.RevokeEventsRequest, context: Context[pb.RevokeEventsRequest, pb.RevokeEventsResponse]
+    ) -> pb.RevokeEventsResponse:
+        """Takes events back, or says what would be taken back."""
+        scope = checked_scope(request.scope)
+        selector = checked_selector(request.selector)
+        now_s, rule = self._now_s(), self._policy.rule
 
-    def _search_time(self, request: pb.RecordEventsRequest) -> float:
-        now_s = self._clock.now().timestamp()
-        if not request.HasField("search_time"):
-            return now_s
-        time_s = request.search_time.ToNanoseconds() / 1e9
-        if time_s > now_s + MAX_AHEAD_S:
-            raise InvalidInputError(
-                f"search_time is {time_s - now_s:.0f} s ahead of the server; at most {MAX_AHEAD_S:.0f} s are allowed",
-                field="search_time",
-                max_ahead_s=MAX_AHEAD_S,
-            )
-        return time_s
+        def work(connection: sqlite3.Connection) -> bytes:
+            revocation = revoking.revoke(connection, scope, selector, rule, time_s=now_s)
+            return salience_replies.revocation_message(revocation).SerializeToString()
 
-
-def _bucket(request: pb.RecordEventsRequest) -> int | None:
-    if not request.HasField("query"):
-        if request.events:
-            raise InvalidInputError("query is missing; events need the query's vector", field="query")
-        return None
-    query = tensors.to_array(request.query, field="query", dtype=np.float32, ndim=1)
-    tensors.check_finite(query, field="query")
-    if not request.fingerprint:
-        raise InvalidInputError("fingerprint is missing; a query vector needs it", field="fingerprint")
-    if query.size == 0 or not query.any():
-        raise InvalidInputError("query is a zero vector", field="query")
-    return bucket_of(query)
-
-
-def _checked_pool(entries: Sequence[pb.PoolEntry]) -> tuple[ledger.PoolMember, ...]:
-    pool: dict[str, ledger.PoolMember] = {}
-    for index, entry in enumerate(entries):
-        member = _member(entry, index)
-        # Were it there twice, the kinder of its two places would decide whether its evidence counts.
-        if member.memory_id in pool:
-            raise InvalidInputError(
-                f"pool[{index}].memory_id {member.memory_id} is in the pool already; no id may come twice",
-                field=f"pool[{index}].memory_id",
-                memory_id=member.memory_id,
-            )
-        pool[member.memory_id] = member
-    return tuple(pool.values())
-
-
-def _member(entry: pb.PoolEntry, index: int) -> ledger.PoolMember:
-    rank, propensity = entry.rank, entry.propensity
-    if rank < 0:
-        field = f"pool[{index}].rank"
-        raise InvalidInputError(f"{field} is {rank}; it counts from 1", field=field, value=rank)
-    if not 0.0 <= propensity <= 1.0:  # NaN is not in the range either
-        field = f"pool[{index}].propensity"
-        raise InvalidInputError(f"{field} is {propensity}; 0 to 1 are allowed", field=field, value=propensity)
-    clean = entry.pool in (type_pb2.POOL_UNSPECIFIED, type_pb2.POOL_CLEAN)
-    memory_id = checked_id(entry.memory_id, f"pool[{index}].memory_id")
-    return ledger.PoolMember(memory_id, entry.collection, entry.generation, clean, rank, propensity or 1.0)
-
-
-def _checked_events(events: Sequence[pb.Event]) -> tuple[list[ledger.NewEvent], list[tuple[str, str]]]:
-    checked: list[ledger.NewEvent] = []
-    refused: list[tuple[str, str]] = []
-    for index, event in enumerate(events):
-        if event.kind != pb.EVENT_KIND_RERANK:
-            raise InvalidInputError(
-                f"events[{index}].kind is {event.kind}; RERANK is allowed", field=f"events[{index}].kind", kind=event.kind
-            )
-        if not event.calibration_version:
-            raise InvalidInputError(f"events[{index}].calibration_version is missing", field=f"events[{index}].calibration_version")
-        if not (math.isfinite(event.raw_score) and math.isfinite(event.relevance)):
-            refused.append((event.memory_id, "NOT_FINITE"))
-        elif not 0.0 <= event.relevance <= 1.0:
-            refused.append((event.memory_id, "OUT_OF_RANGE"))
+        if request.dry_run:
+            answer = await self._database.write(_undone(work), durability=Durability.PROCESS_CRASH)
         else:
-            checked.append(
-                ledger.NewEvent(
-                    event.memory_id.lower(),
-                    event.kind,
-                    event.raw_score,
-                    event.score_kind,
-                    event.relevance,
-                    event.calibration_version,
-                    event.rank_before_salience,
-                )
-            )
-    return checked, refused
+            self._space.check()
+            key = _key("RevokeEvents", request.request_id, scope, request.selector.SerializeToString(deterministic=True))
+            answer = await self._database.write(_once(work, key, now_s), durability=Durability.POWER_LOSS)
+        return pb.RevokeEventsResponse(revocation=common_pb2.Revocation.FromString(answer))
+
+    async def RebuildSalience(
+        self, request: pb.RebuildSalienceRequest, context: Context[pb.RebuildSalienceRequest, pb.RebuildSalienceResponse]
+    ) -> pb.RebuildSalienceResponse:
+        """Folds all sums anew from the ledger."""
+        scope, policy = checked_scope(request.scope), self._policy
+        self._space.check()
+        done = await self._database.write(
+            lambda connection: folding.rebuild(connection, scope, policy, recalibrate=request.recalibrate),
+            durability=Durability.POWER_LOSS,
+        )
+        return pb.RebuildSalienceResponse(event_count=done.event_count, state_count=done.state_count, changed_count=done.changed_count)
+
+    async def GetStateDigest(
+        self, request: pb.GetStateDigestRequest, context: Context[pb.GetStateDigestRequest, pb.GetStateDigestResponse]
+    ) -> pb.GetStateDigestResponse:
+        """Digests what the tenant has."""
+        scope, rule = checked_scope(request.scope), self._policy.rule
+        found = await self._database.scan(lambda connection: digests.digest(connection, scope, rule, verify=request.verify))
+        return pb.GetStateDigestResponse(digest=salience_replies.digest_message(found))
+
+    async def Erase(self, request: pb.EraseRequest, context: Context[pb.EraseRequest, pb.EraseResponse]) -> pb.EraseResponse:
+        """Erases for good and says what."""
+        scope = checked_scope(request.scope)
+        selection = _checked_selection(request.selection)
+        key = _key("Erase", request.request_id, scope, request.selection.SerializeToString(deterministic=True))
+        return await self._eraser.erase(scope, selection, key, deadline=deadlines.current())
+
+    async def salience_of(self, tenant: str, memory_ids: Sequence[str], perhaps: Sequence[str] = ()) -> Mapping[str, KnownSalience]:
+        """Reads the salience of stored memories now, of `perhaps` only where there is evidence or a pin; unknown ids are left out."""
+        now_s, rule = self._now_s(), self._policy.rule
+
+        def work(connection: sqlite3.Connection) -> dict[str, KnownSalience]:
+            learnt = reading.learnt(connection, tenant, perhaps) if perhaps else ()
+            return reading.read(connection, tenant, [*memory_ids, *learnt], now_s, rule)
+
+        return await self._database.read(work)
+
+    def _now_s(self) -> float:
+        return self._clock.now().timestamp()
+
+    def _now_us(self) -> int:
+        return int(self._now_s() * 1e6)
 
 
-def _message(memory_id: str, known: ledger.KnownSalience) -> pb.Salience:
-    reading = known.reading
-    last = None
-    if known.last_retrieved_s is not None:
-        last = Timestamp()
-        last.FromNanoseconds(int(known.last_retrieved_s * 1e9))
-    return pb.Salience(
-        memory_id=memory_id,
-        salience=reading.salience,
-        prior=reading.prior,
-        log_odds=reading.log_odds,
-        evidence_for=reading.evidence_for,
-        evidence_against=reading.evidence_against,
-        event_count=known.event_count,
-        last_retrieved=last,
-    )
+def _checked_selection(selection: common_pb2.ErasureSelection) -> Selection:
+    field = "selection"
+    match selection.WhichOneof("selection"):
+        case "ids":
+            return OfIds(checked_ids(selection.ids.memory_ids, f"{field}.ids.memory_ids"))
+        case "source":
+            if not selection.source.collection or not selection.source.source:
+                missing = "source" if selection.source.collection else "collection"
+                raise InvalidInputError(f"{field}.source.{missing} is empty", field=f"{field}.source.{missing}")
+            return OfSource(selection.source.collection, selection.source.source)
+        case "domain":
+            check_bytes(selection.domain, f"{field}.domain", MAX_DOMAIN_BYTES)
+            return OfDomain(selection.domain)
+        case "principal":
+            check_bytes(selection.principal, f"{field}.principal", MAX_NAME_BYTES)
+            return OfPrincipal(selection.principal)
+        case _:
+            raise InvalidInputError(f"{field} is empty; ids, source, principal or domain is needed", field=field)
+
+
+def _key(method: str, request_id: str, scope: Scope, content: bytes) -> RequestKey:
+    check_bytes(request_id, "request_id", MAX_REQUEST_ID_BYTES)
+    domains = "\0".join(sorted(scope.domains)).encode()
+    return RequestKey(scope.tenant, method, request_id, hashlib.sha256(domains + b"\0\0" + content).digest())
+
+
+def _once(work: Work[bytes], key: RequestKey, time_s: float) -> Work[bytes]:
+    def run(connection: sqlite3.Connection) -> bytes:
+        answer = replay.known_answer(connection, key)
+        if answer is None:
+            answer = work(connection)
+            replay.keep_answer(connection, key, answer, time_s)
+        return answer
+
+    return run
+
+
+def _undone(work: Work[bytes]) -> Work[bytes]:
+    """Returns a work that says what would come of another one, and takes it back."""
+
+    def run(connection: sqlite3.Connection) -> bytes:
+        connection.execute("SAVEPOINT dry_run")
+        try:
+            return work(connection)
+        finally:
+            connection.execute("ROLLBACK TO dry_run")
+            connection.execute("RELEASE dry_run")
+
+    return run

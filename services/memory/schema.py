@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import sqlite3
+
+from .generations.schema import SCHEMA as GENERATIONS
+from .ledger import migration
+from .ledger import schema as ledger_schema
+from .sources.aliases import SCHEMA as SOURCES
+
 VERSION = 2
 """Kept in `PRAGMA user_version`; counts up whenever an older program could not read the file."""
 
-TABLES = """
+TABLES = (
+    """
 CREATE TABLE sync_mark (one INTEGER PRIMARY KEY CHECK (one = 1), count INTEGER NOT NULL);
 INSERT INTO sync_mark VALUES (1, 0);
 
@@ -49,4 +57,30 @@ CREATE TABLE replay (
 ) WITHOUT ROWID;
 CREATE INDEX replay_time ON replay (time_s);
 """
-"""Tables of journal, catalog and replays; the ledger brings its own."""
+    + ledger_schema.TABLES
+    + GENERATIONS
+    + SOURCES
+)
+"""Tables of journal, catalog, replays, ledger, generations and sources."""
+
+
+def create(connection: sqlite3.Connection) -> None:
+    """Makes the tables of a new file."""
+    connection.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
+
+
+def migrate(connection: sqlite3.Connection, version: int) -> None:
+    """Brings a file of an older version up to this one, whole or not at all."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if version == 1:
+            migration.from_version_1(connection)
+            for statement in (GENERATIONS + SOURCES).split(";"):
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+    # Rows that older versions deleted may still be read in the slack of pages.
+    connection.execute("VACUUM")

@@ -28,14 +28,15 @@ from .free_space import FreeSpace
 from .generations.holds import WriteHolds
 from .limits import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, checked_id, checked_ids, checked_size
 from .page_tokens import checked_token, next_token
+from .query import Places
 from .reading import MemoryReader, checked_place
 from .replay import RequestKey, once
-from .replies import candidate_messages, memory_message, searched_messages, timing_message, upsert_answer
+from .replies import memory_message, query_answer, timing_message, upsert_answer
 from .requests import checked_collection, checked_query, checked_selection, deletion_key, filter_of, page_binding, upsert_key
 from .scopes import Scope, checked_scope
 from .sources.mover import SourceCalls
 from .store import Store
-from .upserts import Upsert
+from .upserts import Rewritten, Upsert
 from .validation import checked_deletions, checked_drafts
 from .writer import Acknowledged, Transaction, Writer, Written
 
@@ -56,9 +57,11 @@ class MemoryService(rpc.MemoryServiceServicer):
         space: FreeSpace,
         clock: Clock,
         forget: Forget,
+        rewritten: Rewritten,
         salience_of: SalienceOf,
         preparing: ThreadPoolExecutor,
         admission: Admission,
+        places: Places,
         holds: WriteHolds,
         sources: SourceCalls,
     ) -> None:
@@ -71,9 +74,11 @@ class MemoryService(rpc.MemoryServiceServicer):
         self._space = space
         self._clock = clock
         self._forget = forget
+        self._rewritten = rewritten
         self._salience_of = salience_of
         self._preparing = preparing
         self._admission = admission
+        self._places = places
         self._holds = holds
         self._sources = sources
 
@@ -187,12 +192,10 @@ class MemoryService(rpc.MemoryServiceServicer):
         """Finds the candidates of a query; changes nothing."""
         begin_s = time.monotonic()
         scope = checked_scope(request.scope)
-        query = checked_query(request, scope)
+        query = checked_query(request, scope, self._places)
         salience_of = None if request.salience_mode == type_pb2.SALIENCE_MODE_OFF else self._salience_of
         answer = await self._finder.find(query, timeout_s=deadlines.current().remaining_s, salience_of=salience_of)
-        reply = pb.QueryMemoriesResponse(
-            candidates=candidate_messages(answer.candidates, answer.searched, answer.known), searched=searched_messages(answer.searched)
-        )
+        reply = query_answer(answer.candidates, answer.searched, answer.known)
         reply.timing.CopyFrom(timing_message(queue_s=0.0, total_s=time.monotonic() - begin_s))
         return reply
 
@@ -201,7 +204,8 @@ class MemoryService(rpc.MemoryServiceServicer):
         drafts, deletions, key = await loop.run_in_executor(self._preparing, _prepared, request, scope, self._analyzer)
         await self._holds.passed(scope.tenant, {draft.content.collection for draft in drafts})
         expected = request.expected_last_move if request.HasField("expected_last_move") else None
-        upsert = Upsert(scope, drafts, deletions, int(self._clock.now().timestamp() * 1e6), self._store.check, self._forget, expected)
+        now_us = int(self._clock.now().timestamp() * 1e6)
+        upsert = Upsert(scope, drafts, deletions, now_us, self._store.check, self._forget, self._rewritten, expected)
         return await self._write(_upserting(upsert), key, durability, item_count=len(drafts) + len(deletions))
 
     async def _deletion(self, request: pb.DeleteMemoriesRequest, kind: str, scope: Scope) -> Deletion:
@@ -234,7 +238,7 @@ def _prepared(request: pb.UpsertMemoriesRequest, scope: Scope, analyzer: Analyze
 def _upserting(upsert: Upsert) -> Transaction[bytes]:
     def run(connection: sqlite3.Connection, seq: int) -> Written[bytes]:
         upserted = upsert.run(connection, seq)
-        return Written(upsert_answer(upserted), upserted.operations)
+        return Written(upsert_answer(upserted), upserted.operations, upserted.adds_only)
 
     return run
 

@@ -10,14 +10,13 @@ from pydantic_settings import SettingsConfigDict
 from atlas.settings import ServerSettings
 
 from .analyzer import AnalyzerParameters
-from .salience import SalienceRule
+from .ledger.settings import LedgerSettings
 from .stores.settings import StoreSettings
 
 _LEXICAL = AnalyzerParameters()
-_SALIENCE = SalienceRule()
 
 
-class MemorySettings(StoreSettings, ServerSettings):
+class MemorySettings(LedgerSettings, StoreSettings, ServerSettings):
     """Settings of the memory service, read from `ATLAS_MEMORY_*`."""
 
     model_config = SettingsConfigDict(env_prefix="ATLAS_MEMORY_")
@@ -28,6 +27,12 @@ class MemorySettings(StoreSettings, ServerSettings):
     """Folder of journal, catalog, ledger and, with the store `edge`, of the vectors. One process at a time."""
     branch_depth: int = Field(100, ge=1, le=1_000)
     """Hits of each branch of a query that enter the pool."""
+    extended_count: int = Field(4, ge=0, le=50, json_schema_extra={"unit": "candidates"})
+    """Places beyond the clean pool that salience may fill: a fifth of the usual pool, so that reranking costs a fifth more at most.
+    What was worth finding was reranked before and mostly is in the reranker's cache still. 0 opens none."""
+    explore_count: int = Field(0, ge=0, le=20, json_schema_extra={"unit": "candidates"})
+    """Places beyond the clean pool that chance fills, so that feedback also comes from what neither content nor salience prefers. None
+    as shipped: a candidate drawn by chance is seldom in the reranker's cache, and reading it costs each search some milliseconds."""
     flush_interval_ms: int = Field(3_000, ge=100, le=600_000)
     """Milliseconds between flushes of the engine while there are writes; the journal keeps what came since."""
     replay_retention_days: float = Field(7.0, ge=0.01, le=3_650.0)
@@ -48,14 +53,6 @@ class MemorySettings(StoreSettings, ServerSettings):
     """Terms in the average chunk of prose. Part of the lexical fingerprint."""
     average_length_code: float = Field(_LEXICAL.average_length_code, ge=1.0, le=10_000.0, json_schema_extra={"unit": "terms"})
     """Terms in the average chunk of source code. Part of the lexical fingerprint."""
-    salience_half_life_days: float = Field(_SALIENCE.half_life_days, ge=0.01, le=3_650.0)
-    """Days after which evidence weighs half."""
-    salience_prior_strength: float = Field(_SALIENCE.prior_strength, ge=0.1, le=1_000.0, json_schema_extra={"unit": "events"})
-    """Evidence that the base rate of a scope weighs."""
-    salience_bucket_mass: float = Field(_SALIENCE.bucket_mass, ge=0.1, le=1_000.0, json_schema_extra={"unit": "events"})
-    """Most evidence that one kind of query gives about a memory."""
-    salience_total_mass: float = Field(_SALIENCE.total_mass, ge=0.1, le=10_000.0, json_schema_extra={"unit": "events"})
-    """Most evidence that a memory has."""
 
     @field_validator("data_dir")
     @classmethod
@@ -71,14 +68,4 @@ class MemorySettings(StoreSettings, ServerSettings):
             average_length_message=self.average_length_message,
             average_length_text=self.average_length_text,
             average_length_code=self.average_length_code,
-        )
-
-    @property
-    def salience_rule(self) -> SalienceRule:
-        """Constants of the salience rule."""
-        return SalienceRule(
-            half_life_days=self.salience_half_life_days,
-            prior_strength=self.salience_prior_strength,
-            bucket_mass=self.salience_bucket_mass,
-            total_mass=self.salience_total_mass,
         )

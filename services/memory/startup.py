@@ -5,18 +5,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from atlas.clock import Clock
 from atlas.errors import DependencyDownError, SchemaMismatchError, StartupError
+from atlas.failpoints import failpoint
 
-from . import catalog
+from . import catalog, memory_rows
 from .analyzer import Analyzer
-from .database import Database
+from .database import Database, Work
+from .durability import Durability
 from .generations import due, roles
-from .store import Store
+from .ledger.policy import LedgerPolicy
+from .ledger.startup import fit_rule
+from .store import DeletePoints, Store
 from .writer import Writer
 
 _PAUSE_S = 1.0
+_PAGE = 1_000
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +43,14 @@ async def check_fingerprints(database: Database, analyzer: Analyzer) -> None:
             )
 
 
+async def fit_ledger(database: Database, clock: Clock, policy: LedgerPolicy) -> None:
+    """Makes the sums of the ledger fit the half-lives that this process was started with, and those of an older file anew."""
+    now_s = clock.now().timestamp()
+    changed = await database.write(lambda connection: fit_rule(connection, policy, now_s=now_s), durability=Durability.POWER_LOSS)
+    if changed:
+        logger.info("salience folded anew", extra={"changed_count": changed})
+
+
 async def recover(writer: Writer, database: Database, store: Store) -> None:
     """Applies what the journal holds and compares the engine with the catalog; waits for an engine that is away.
 
@@ -46,6 +61,7 @@ async def recover(writer: Writer, database: Database, store: Store) -> None:
         try:
             await writer.recover()
             await _compare(database, store)
+            failpoint("start.compare.after")
         except DependencyDownError as error:
             logger.warning("engine is away; waiting for it", extra={"reason": error.reason})
             await asyncio.sleep(_PAUSE_S)
@@ -86,10 +102,34 @@ async def _compare(database: Database, store: Store) -> None:
         if stored > listed.memory_count and listed.serving:
             # A power loss can take unsynced journal entries whose vectors the engine has kept. A generation that does not serve
             # holds vectors of older texts anyway.
+            count = await _delete_unlisted(database, store, listed)
             logger.warning(
-                "engine holds more memories than the catalog",
-                extra={"collection": listed.collection, "stored": stored, "listed": listed.memory_count},
+                "deleted from the engine what the catalog has lost with the power",
+                extra={"collection": listed.collection, "count": count, "listed": listed.memory_count},
             )
+
+
+async def _delete_unlisted(database: Database, store: Store, listed: _Listed) -> int:
+    """Deletes the points of a generation that the catalog does not list, and says how many."""
+    count, after = 0, None
+    while True:
+        page = await store.scroll(listed.index, listed.generation, None, limit=_PAGE, after=after)
+        found = [point.memory_id for point in page.points]
+        known = await database.read(_known_of(listed.tenant, found))
+        strange = tuple(memory_id for memory_id in found if known.get(memory_id) != listed.generation)
+        if strange:
+            await store.apply([DeletePoints(listed.index, listed.generation, strange)])
+            count += len(strange)
+        if page.next is None:
+            return count
+        after = page.next
+
+
+def _known_of(tenant: str, memory_ids: Sequence[str]) -> Work[dict[str, str]]:
+    def read(connection: sqlite3.Connection) -> dict[str, str]:
+        return {memory_id: row.generation for memory_id, row in memory_rows.find_rows(connection, tenant, memory_ids).items()}
+
+    return read
 
 
 def _listed(connection: sqlite3.Connection) -> list[_Listed]:

@@ -29,7 +29,9 @@ from .operations import (
     Operation,
     Payload,
     Point,
+    ProjectedSalience,
     ReplacePayloads,
+    SalienceProjection,
     UInt32Array,
     UpsertPoints,
     decode_operations,
@@ -57,9 +59,11 @@ __all__ = [
     "Page",
     "Payload",
     "Point",
+    "ProjectedSalience",
     "Range",
     "ReplacePayloads",
     "Replay",
+    "SalienceProjection",
     "SearchRequest",
     "Store",
     "StoreFilter",
@@ -201,6 +205,18 @@ class Store(Protocol):
 
         For one caller at a time. An error leaves it open how much was applied; applying the same
         operations again is harmless.
+        """
+        ...
+
+    async def project(self, projections: Sequence[SalienceProjection]) -> None:
+        """Writes saliences beside points as the payload keys `salience`, `last_retrieved_us` and `salience_seq`.
+
+        A value whose sequence is not greater than the one that its point holds changes nothing, so
+        a projection may be repeated and overtaken. All of it goes to the engine together. Reads see
+        it soon, at the latest after the next `apply` of the same index. Needs no journal.
+
+        Raises:
+            InvalidInputError: An index was not ensured, or a value is out of its range; nothing is written.
         """
         ...
 

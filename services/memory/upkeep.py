@@ -10,16 +10,21 @@ from collections.abc import Awaitable, Callable
 from atlas.clock import Clock
 from atlas.deadlines import Deadline
 from atlas.errors import AtlasError
+from atlas.failpoints import failpoint
 
-from . import ledger, replay
+from . import replay
 from .database import Database
 from .durability import Durability
 from .generations.migration_calls import outlived
+from .ledger import budgets, checkpoints, impressions
+from .ledger.policy import LedgerPolicy
 from .store import Store, StoreState
 from .writer import Writer
 
 PRUNE_INTERVAL_S = 3_600.0
 """Time between deletions of what has outlived its retention."""
+COMPACT_INTERVAL_S = 86_400.0
+"""Time between looks for events that are older than their retention."""
 WATCH_INTERVAL_S = 0.5
 """Time between looks at the engine."""
 _SECONDS_PER_DAY = 86_400.0
@@ -40,19 +45,24 @@ async def flush_regularly(writer: Writer, database: Database, *, interval_s: flo
 
 
 async def prune_regularly(database: Database, clock: Clock, *, replay_days: float, impression_days: float) -> None:
-    """Deletes old answers and impressions. Runs until it is cancelled."""
+    """Deletes old answers, impressions and counts. Runs until it is cancelled."""
     while True:
         now_s = clock.now().timestamp()
         answers_before_s, impressions_before_s = now_s - replay_days * _SECONDS_PER_DAY, now_s - impression_days * _SECONDS_PER_DAY
 
-        def prune(connection: sqlite3.Connection, answers: float = answers_before_s, impressions: float = impressions_before_s) -> None:
+        def prune(
+            connection: sqlite3.Connection, now: float = now_s, answers: float = answers_before_s, shown: float = impressions_before_s
+        ) -> None:
             replay.prune(connection, before_s=answers)
-            ledger.prune_impressions(connection, impressions)
+            impressions.prune(connection, before_us=int(shown * 1e6))
+            budgets.prune(connection, now_us=int(now * 1e6))
 
+        failpoint("retention.before")
         try:
             await database.write(prune, durability=Durability.PROCESS_CRASH)
         except (AtlasError, sqlite3.OperationalError) as error:
             logger.warning("old answers were not pruned", extra={"error": type(error).__name__})
+        failpoint("retention.after")
         await asyncio.sleep(PRUNE_INTERVAL_S)
 
 
@@ -68,6 +78,32 @@ async def delete_outlived_regularly(writer: Writer, clock: Clock, *, retention_d
         else:
             for one in done.answer:
                 logger.info("a retired generation was deleted", extra={"collection": one.collection, "generation": one.generation})
+
+
+async def compact_regularly(database: Database, clock: Clock, policy: LedgerPolicy) -> None:
+    """Folds old events into checkpoints. Runs until it is cancelled."""
+    while True:
+        try:
+            await compact(database, clock, policy)
+        except (AtlasError, sqlite3.OperationalError) as error:
+            logger.warning("old events were not folded", extra={"error": type(error).__name__})
+        await asyncio.sleep(COMPACT_INTERVAL_S)
+
+
+async def compact(database: Database, clock: Clock, policy: LedgerPolicy) -> None:
+    """Folds events older than the retention into checkpoints, in one transaction a page.
+
+    Raises:
+        DiskFullError: SQLite found no room; what is folded stays folded.
+    """
+    before_us = int(clock.now().timestamp() * 1e6) - policy.retention_us
+    after: checkpoints.EventKey | None = checkpoints.FIRST
+    while after is not None:
+
+        def fold(connection: sqlite3.Connection, begin: checkpoints.EventKey = after) -> checkpoints.EventKey | None:
+            return checkpoints.fold_page(connection, before_us=before_us, after=begin, rule=policy.rule)
+
+        after = await database.write(fold, durability=Durability.PROCESS_CRASH)
 
 
 async def report_engine(store: Store, set_serving: Callable[[bool], Awaitable[None]]) -> None:

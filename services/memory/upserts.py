@@ -23,6 +23,8 @@ from .store import Operation, Payload, Point, ReplacePayloads, UpsertPoints
 
 Check = Callable[[Sequence[Operation]], None]
 """Raises for operations that the store would refuse."""
+Rewritten = Callable[[sqlite3.Connection, str, Mapping[str, tuple[str, str]]], None]
+"""Is told of memories of a tenant that were written again, with their old and new domain; runs in the transaction that writes them."""
 
 
 class Outcome(IntEnum):
@@ -49,6 +51,8 @@ class Upserted:
     results: tuple[Result, ...]
     deleted_count: int
     operations: tuple[Operation, ...]
+    adds_only: bool
+    """Whether every operation writes a memory that was not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,7 @@ class Upsert:
     """Now, in microseconds since the epoch."""
     check: Check
     forget: Forget
+    rewritten: Rewritten
     expected_last_move: int | None = None
     """Number of the tenant's last move when the ids were derived from their sources; None = not checked."""
 
@@ -85,8 +90,11 @@ class Upsert:
         memory_rows.put_rows(connection, changes.added)
         tallies = catalog.tally_changes((row.tally_key for row in changes.added), (row.tally_key for row in changes.replaced))
         catalog.add_to_tallies(connection, tallies)
+        if changes.replaced:
+            self.rewritten(connection, self.scope.tenant, changes.domains())
         deletion = self._delete(connection)
-        return Upserted(tuple(changes.results), len(deletion[0]), (*operations, *deletion[1]))
+        adds_only = not (changes.replaced or deletion[0])
+        return Upserted(tuple(changes.results), len(deletion[0]), (*operations, *deletion[1]), adds_only)
 
     def _check_moves(self, connection: sqlite3.Connection) -> None:
         if self.expected_last_move is None:
@@ -155,6 +163,11 @@ class _Changes:
     def kept_vectors(self) -> Mapping[str, Payload]:
         """Payloads of the memories whose vectors stay as they are, by id."""
         return {memory_id: payload for payloads in self._payloads.values() for memory_id, payload in payloads.items()}
+
+    def domains(self) -> dict[str, tuple[str, str]]:
+        """Returns the old and the new domain of what is written again, by memory id."""
+        new = {row.memory_id: row.domain for row in self.added}
+        return {row.memory_id: (row.domain, new[row.memory_id]) for row in self.replaced}
 
     def operations(self) -> tuple[Operation, ...]:
         """Returns what the engine must do."""

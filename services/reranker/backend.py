@@ -120,3 +120,6 @@ class RerankerBackend(Protocol):
             DeadlineError: The deadline passed.
             ModelFaultError: A score is not finite.
         """
+
+    def forget(self, content_sha256s: Sequence[bytes]) -> int:
+        """Drops what is kept of passages, by the SHA-256 of their texts, and says how many there were."""

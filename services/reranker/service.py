@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -23,6 +24,9 @@ _SCORE_KINDS = {
     ScoreKind.MAXSIM: type_pb2.SCORE_KIND_MAXSIM,
     ScoreKind.LOGIT: type_pb2.SCORE_KIND_LOGIT,
 }
+MAX_FORGOTTEN = 10_000
+"""Most passages that one call drops."""
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _UNIT_TOLERANCE = 0.02
 """Allowed distance of a given token vector's L2 norm from 1: bfloat16 alone takes up to .004."""
 
@@ -71,6 +75,18 @@ class RerankerService(rpc.RerankerServiceServicer):
             calibration_version=model.calibration_version,
             token_cache_bytes=model.token_cache_bytes,
         )
+
+    async def ForgetPassages(self, request: pb.ForgetPassagesRequest, context: Any) -> pb.ForgetPassagesResponse:
+        """Drops passages from the cache."""
+        if len(request.content_sha256s) > MAX_FORGOTTEN:
+            raise InvalidInputError(
+                f"content_sha256s holds {len(request.content_sha256s)} items; 0 to {MAX_FORGOTTEN} are allowed",
+                field="content_sha256s",
+                count=len(request.content_sha256s),
+                max_count=MAX_FORGOTTEN,
+            )
+        hashes = [_sha256(digits, f"content_sha256s[{index}]") for index, digits in enumerate(request.content_sha256s)]
+        return pb.ForgetPassagesResponse(forgotten_count=self._backend.forget(hashes))
 
     async def Rerank(self, request: pb.RerankRequest, context: Any) -> pb.RerankResponse:
         """Scores the candidates."""
@@ -169,6 +185,12 @@ class RerankerService(rpc.RerankerServiceServicer):
                 items=sum(score.raw is not None for score in scoring.scores),
             ),
         )
+
+
+def _sha256(digits: str, field: str) -> bytes:
+    if not _SHA256.fullmatch(digits):
+        raise InvalidInputError(f"{field} is {digits[:80]!r}; 64 hexadecimal digits are needed", field=field, value=digits[:80])
+    return bytes.fromhex(digits)
 
 
 def _check_ids(candidates: Sequence[pb.Candidate]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,7 +33,7 @@ class TokenCache:
     def __init__(self, *, fingerprint: str, max_bytes: int, registry: CollectorRegistry) -> None:
         self.max_bytes = max_bytes
         """Most bytes that are kept."""
-        self._salt = fingerprint.encode()
+        self._salt = hashlib.sha256(fingerprint.encode()).digest()
         self._entries: LRUCache[bytes, PassageTokens] = LRUCache(max_bytes, getsizeof=_size_bytes)
         self._hits = Counter("atlas_reranker_token_cache_hits", "Passages whose token vectors were known.", registry=registry)
         self._misses = Counter("atlas_reranker_token_cache_misses", "Passages that had to be encoded.", registry=registry)
@@ -40,8 +41,12 @@ class TokenCache:
         held.set_function(lambda: self._entries.currsize)
 
     def key(self, text: str) -> bytes:
-        """Key of a text in this space of vectors."""
-        return hashlib.sha256(self._salt + b"\0" + text.encode()).digest()
+        """Key of a text in this space of vectors: the space and the text's SHA-256."""
+        return self._salt + hashlib.sha256(text.encode()).digest()
+
+    def forget(self, content_sha256s: Iterable[bytes]) -> int:
+        """Drops passages by the SHA-256 of their texts and says how many there were."""
+        return sum(self._entries.pop(self._salt + one, None) is not None for one in content_sha256s)
 
     def find(self, key: bytes) -> PassageTokens | None:
         """Looks a passage up, and counts a hit or a miss."""

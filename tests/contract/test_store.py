@@ -33,12 +33,12 @@ from services.memory.store import (
     decode_operations,
     encode_operations,
 )
-from tests.contract.store_cases import filled, matching, memory_id, numbers, opened, point, search, spec, unit
+from tests.contract.store_cases import STORES, filled, matching, memory_id, numbers, opened, point, search, spec, unit
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["edge", "qdrant"])
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=STORES)
 async def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Store]:
     """One store for the whole module; each test makes an index of its own in it."""
     async with opened(request.param, tmp_path_factory.mktemp("store")) as store:

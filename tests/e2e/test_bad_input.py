@@ -26,7 +26,7 @@ from atlas.memory.v1 import collection_pb2 as collections
 from atlas.memory.v1 import memory_pb2 as memory
 from atlas.memory.v1 import salience_pb2 as salience
 from atlas.reranker.v1 import reranker_pb2 as reranker
-from atlas.type.v1 import type_pb2
+from atlas.type.v1 import salience_pb2, type_pb2
 
 from .conftest import System
 
@@ -192,7 +192,7 @@ def vector(ground: Ground, dense: type_pb2.Tensor | None = None, fingerprint: st
 
 def events(ground: Ground, **fields: Any) -> salience.RecordEventsRequest:
     entry = salience.PoolEntry(memory_id=ground.ids[0], collection=COLLECTION, rank=1)
-    event = salience.Event(memory_id=ground.ids[0], kind=salience.EVENT_KIND_RERANK, relevance=0.5, calibration_version="1")
+    event = salience.Event(memory_id=ground.ids[0], kind=salience_pb2.EVENT_KIND_RERANK, relevance=0.5, calibration_version="1")
     given = {"scope": SCOPE, "search_id": str(uuid4()), "query": tensor(UNIT), "fingerprint": ground.fingerprint}
     return salience.RecordEventsRequest(**{**given, "pool": [entry], "events": [event], **fields})
 

@@ -28,6 +28,7 @@ from atlas.deadlines import Deadline
 from atlas.health import wait_until_serving
 from atlas.memory.v1 import memory_pb2 as pb
 from atlas.memory.v1 import salience_pb2
+from atlas.type.v1 import salience_pb2 as common_pb2
 from atlas.type.v1 import type_pb2
 from tests.rpc.memory_part import FINGERPRINT, Memory, create, id_of, query, scope, stubs, upsert, vector_of, write
 
@@ -171,7 +172,7 @@ async def keep_searching(memory: Memory, oracle: Oracle) -> None:
         request = query(f"text {name}", candidate_count=20)
         await until_acknowledged(oracle, lambda request=request: memory.memories.QueryMemories(request, timeout=10))
         event = salience_pb2.Event(
-            memory_id=id_of(name), kind=salience_pb2.EVENT_KIND_RERANK, raw_score=0.5, relevance=0.8, calibration_version="test"
+            memory_id=id_of(name), kind=common_pb2.EVENT_KIND_RERANK, raw_score=0.5, relevance=0.8, calibration_version="test"
         )
         record = salience_pb2.RecordEventsRequest(
             scope=scope(),

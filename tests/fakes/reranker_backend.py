@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
+
 from atlas.encoder import MINILM, Output
 from atlas.errors import DeadlineError, InvalidInputError
 from atlas.ranking import relevance
@@ -58,3 +61,8 @@ class FakeReranker:
             raise DeadlineError("the deadline passed while scoring")
         read = 0 if work.query_tokens is not None else len(asked)
         return Scoring(scores, queue_s=0.0, token_count=spent + read, cache_hit_count=hit_count)
+
+    def forget(self, content_sha256s: Sequence[bytes]) -> int:
+        gone = {text for text in self._known if hashlib.sha256(text.encode()).digest() in content_sha256s}
+        self._known -= gone
+        return len(gone)

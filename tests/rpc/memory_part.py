@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from grpc_status.rpc_status import from_call
 
 from atlas import tensors
 from atlas.channel import open_channel
+from atlas.clock import Clock
 from atlas.memory.v1 import (
     collection_pb2,
     collection_pb2_grpc,
@@ -52,17 +54,16 @@ class Memory:
 
 
 @asynccontextmanager
-async def memory_service(folder: Path, **settings: Any) -> AsyncIterator[Memory]:
-    """Serves from `folder` for the length of the block."""
+async def memory_service(folder: Path, *, clock: Clock | None = None, **settings: Any) -> AsyncIterator[Memory]:
+    """Serves from `folder` for the length of the block; `clock` tells the service when things happen."""
     chosen = MemorySettings(
         port=0,
-        metrics_port=-1,
         lame_duck_ms=0,
         drain_grace_ms=1000,
         data_dir=folder,
-        **{"free_space_watermark_bytes": 128 << 20, **settings},
+        **{"metrics_port": -1, "free_space_watermark_bytes": 128 << 20, **settings},
     )
-    async with running(chosen) as server:
+    async with running(chosen, clock) as server:
         await server.until_ready()
         async with open_channel(server.address, service_names=["atlas.memory.v1.MemoryService"]) as channel:
             yield stubs(server, channel)
@@ -89,9 +90,14 @@ def vector_of(text: str) -> np.ndarray:
     """A unit vector that follows from a text: bags of words with common words are near each other."""
     total = np.zeros(DIMENSION)
     for word in text.lower().split():
-        seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:4], "big")
-        total += np.random.default_rng(seed).normal(size=DIMENSION)
+        total += _vector_of_word(word)
     return (total / np.linalg.norm(total)).astype(np.float32)
+
+
+@cache
+def _vector_of_word(word: str) -> np.ndarray:
+    seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:4], "big")
+    return np.random.default_rng(seed).normal(size=DIMENSION)
 
 
 def named(vector: np.ndarray, *, fingerprint: str = FINGERPRINT, space: str = "dense") -> type_pb2.NamedVector:

@@ -3,120 +3,196 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.memory.query_buckets import bucket_of
-from services.memory.salience import (
-    NO_EVIDENCE,
+from atlas.influence import Influence
+from atlas.query_buckets import bucket_of
+from atlas.ranking import MINILM_MAXSIM, rank_score
+from atlas.salience import (
+    FRACTION_BITS,
+    NOTHING,
     SECONDS_PER_DAY,
+    Channel,
+    ChannelRule,
+    EventKind,
+    EventWeights,
     Evidence,
     SalienceRule,
-    decayed,
-    evidence_of,
-    merged,
-    prior_of,
+    Sums,
+    base_rate,
+    evidence_at,
+    read_channel,
     read_salience,
-    without,
+    sums_of,
+    total,
 )
 
-RULE = SalienceRule()
-NOW_S = 1_750_000_000.0
-events = st.lists(st.tuples(st.floats(0, 1), st.floats(0.01, 3), st.floats(NOW_S - 400 * SECONDS_PER_DAY, NOW_S)), min_size=1, max_size=40)
+RULE = ChannelRule()
+NOW_S = 1_790_000_000.0
+times = st.floats(NOW_S - 400 * SECONDS_PER_DAY, NOW_S)
+event = st.tuples(st.floats(0, 1), st.floats(0.01, 40), times)
+events = st.lists(event, min_size=1, max_size=40)
+masses = st.lists(st.tuples(st.floats(0, 1e6), st.floats(0, 1e6)), max_size=16)
 
 
-def folded(items: list[tuple[float, float, float]]) -> Evidence:
-    total = NO_EVIDENCE
-    for item in items:
-        total = merged(total, evidence_of(*item), RULE)
-    return decayed(total, NOW_S, RULE)
+def folded(items: list[tuple[float, float, float]]) -> Sums:
+    return total([sums_of(*item, RULE) for item in items])
 
 
-def close(left: Evidence, right: Evidence) -> bool:
-    pairs = ((left.positive, right.positive), (left.negative, right.negative))
-    return all(math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-12) for a, b in pairs)
+def read(*buckets: tuple[float, float], prior: float = 0.25):
+    return read_channel([Evidence(*bucket) for bucket in buckets], prior, RULE)
 
 
-def test_decay_reaches_half_way_after_one_half_life() -> None:
-    later = decayed(Evidence(4.0, 2.0, NOW_S), NOW_S + RULE.half_life_days * SECONDS_PER_DAY, RULE)
-    assert (later.positive, later.negative) == pytest.approx((2.0, 1.0))
+@given(event)
+def test_decay_reaches_exactly_half_way_after_one_half_life(item) -> None:
+    sums = sums_of(*item, RULE)
+    now, later = (evidence_at(sums, NOW_S + days * SECONDS_PER_DAY, RULE) for days in (0, RULE.half_life_days))
+    assert later == Evidence(now.positive / 2, now.negative / 2)
+
+
+@given(event)
+def test_an_event_weighs_what_it_says_at_its_own_time(item) -> None:
+    value, weight, time_s = item
+    now = evidence_at(sums_of(value, weight, time_s, RULE), time_s, RULE)
+    assert now.positive == pytest.approx(weight * value, abs=2**-40)
+    assert now.negative == pytest.approx(weight * (1 - value), abs=2**-40)
+
+
+@given(event)
+def test_decay_follows_the_power_of_two_to_the_resolution_of_time(item) -> None:
+    value, weight, time_s = item
+    left = evidence_at(sums_of(value, weight, time_s, RULE), NOW_S, RULE).mass
+    expected = weight * 2.0 ** (-(NOW_S - time_s) / (RULE.half_life_days * SECONDS_PER_DAY))
+    assert left == pytest.approx(expected, rel=3e-6, abs=2**-38)
+
+
+def test_the_growth_of_a_weight_is_the_same_number_on_every_machine() -> None:
+    # No library of mathematics takes part, so these digits may be written down.
+    sums = sums_of(1.0, 1.0, NOW_S + 12_345.678, RULE)
+    assert sums == Sums(51_136_563_549_154_950_676_480, 0, 1)
 
 
 @given(events, st.randoms())
-def test_state_does_not_depend_on_the_order_of_events(items, random) -> None:
+def test_sums_do_not_depend_on_the_order_of_events_by_a_single_bit(items, random) -> None:
     shuffled = items[:]
     random.shuffle(shuffled)
-    assert close(folded(items), folded(shuffled))
+    assert folded(items) == folded(shuffled)
 
 
 @given(events, events)
-def test_states_of_two_parts_merge_into_the_state_of_the_whole(left, right) -> None:
-    assert close(decayed(merged(folded(left), folded(right), RULE), NOW_S, RULE), folded(left + right))
+def test_sums_of_two_parts_add_up_to_the_sums_of_the_whole(left, right) -> None:
+    assert folded(left) + folded(right) == folded(left + right)
 
 
-@given(events, st.floats(NOW_S, NOW_S + 300 * SECONDS_PER_DAY), st.integers(1, 20))
-def test_decay_does_not_depend_on_how_often_it_is_applied(items, until_s, steps) -> None:
-    state = folded(items)
-    walked = state
-    for step in range(1, steps + 1):
-        walked = decayed(walked, NOW_S + (until_s - NOW_S) * step / steps, RULE)
-    assert close(walked, decayed(state, until_s, RULE))
+@given(events, events)
+def test_taking_events_back_leaves_what_was_there_before_them(items, extra) -> None:
+    assert folded(items + extra) - folded(extra) == folded(items)
 
 
-@given(events, st.tuples(st.floats(0, 1), st.floats(0.01, 3), st.floats(NOW_S - 100 * SECONDS_PER_DAY, NOW_S)))
-def test_taking_an_event_back_restores_the_state_before_it(items, extra) -> None:
-    before = folded(items)
-    after = merged(before, evidence_of(*extra), RULE)
-    restored = without(after, evidence_of(*extra), RULE)
-    assert restored.positive == pytest.approx(before.positive, rel=1e-6, abs=1e-9)
-    assert restored.negative == pytest.approx(before.negative, rel=1e-6, abs=1e-9)
+def test_more_than_there_is_cannot_be_taken_back() -> None:
+    with pytest.raises(ValueError, match="more than there is"):
+        _ = NOTHING - sums_of(1.0, 1.0, NOW_S, RULE)
 
 
-@given(st.lists(st.tuples(st.floats(0, 1e6), st.floats(0, 1e6)), max_size=16), st.floats(0.001, 0.999))
-def test_salience_stays_between_0_and_1_whatever_the_evidence(masses, prior) -> None:
-    reading = read_salience([Evidence(a, b, NOW_S) for a, b in masses], prior, NOW_S, RULE)
-    assert 0.0 < reading.salience < 1.0
+@given(events, times, times)
+def test_what_is_left_does_not_depend_on_when_it_was_read_before(items, early, late) -> None:
+    sums = folded(items)
+    evidence_at(sums, early, RULE)
+    assert evidence_at(sums, late, RULE) == evidence_at(folded(items), late, RULE)
+
+
+@given(st.floats(NOW_S - 3_000 * SECONDS_PER_DAY, NOW_S + 3_000 * SECONDS_PER_DAY), st.floats(0.25, 3_650))
+def test_every_time_and_half_life_gives_finite_evidence(time_s, half_life_days) -> None:
+    rule = ChannelRule(half_life_days=half_life_days)
+    now = evidence_at(sums_of(0.5, 1.0, time_s, rule), time_s, rule)
+    # Before the landmark a sum has fewer places: of events that are many half-lives older than it, nothing may be left.
+    error = Fraction(1, 1 << FRACTION_BITS) * Fraction(2) ** max(0, math.ceil((1_735_689_600 - time_s) / (half_life_days * 86_400)))
+    assert math.isfinite(now.mass)
+    assert abs(Fraction(now.positive) - Fraction(1, 2)) <= min(Fraction(1, 2), error + Fraction(1, 1 << 40))
+
+
+@given(masses, st.floats(0.001, 0.999))
+def test_worth_stays_between_0_and_1_whatever_the_evidence(buckets, prior) -> None:
+    reading = read(*buckets, prior=prior)
+    assert 0.0 < reading.mean < 1.0
     assert math.isfinite(reading.log_odds)
 
 
-def test_salience_without_evidence_is_the_prior_of_the_scope() -> None:
-    reading = read_salience([], 0.3, NOW_S, RULE)
-    assert reading.salience == pytest.approx(0.3)
-    assert reading.log_odds == pytest.approx(0.0)
+@given(masses, masses, st.booleans())
+def test_all_channels_and_a_pin_together_stay_within_the_limit(passive, outside, pinned) -> None:
+    rule = SalienceRule()
+    reading = read_salience(read(*passive), read(*outside, prior=0.5), pinned=pinned, rule=rule)
+    assert 0.0 < reading.salience < 1.0
+    assert abs(reading.log_odds) <= rule.log_odds_limit
+    assert abs(reading.outside_log_odds) <= rule.log_odds_limit
 
 
-def test_salience_returns_to_the_prior_when_evidence_is_old() -> None:
-    reading = read_salience([Evidence(30.0, 0.0, NOW_S)], 0.25, NOW_S + 1_000 * SECONDS_PER_DAY, RULE)
-    assert reading.salience == pytest.approx(0.25, abs=1e-6)
+def test_without_evidence_worth_is_the_base_rate_of_the_scope() -> None:
+    reading = read_salience(read(prior=0.3), read(prior=0.5), pinned=False, rule=SalienceRule())
+    assert (reading.salience, reading.prior, reading.log_odds, reading.outside_log_odds) == (0.3, 0.3, 0.0, 0.0)
+
+
+def test_worth_returns_to_the_base_rate_when_evidence_is_old() -> None:
+    sums = sums_of(1.0, 30.0, NOW_S, RULE)
+    late = evidence_at(sums, NOW_S + 1_000 * SECONDS_PER_DAY, RULE)
+    assert read_channel([late], 0.25, RULE).mean == pytest.approx(0.25, abs=1e-6)
 
 
 @given(st.floats(0, 1e9))
 def test_one_query_repeated_for_ever_moves_the_log_odds_by_a_bounded_amount(mass) -> None:
-    reading = read_salience([Evidence(mass, 0.0, NOW_S)], 0.25, NOW_S, RULE)
-    bound = read_salience([Evidence(1e12, 0.0, NOW_S)], 0.25, NOW_S, RULE).log_odds
-    assert 0.0 <= reading.log_odds <= bound + 1e-9
+    bound = read((1e12, 0.0)).log_odds
+    assert 0.0 <= read((mass, 0.0)).log_odds <= bound + 1e-9
     assert bound == pytest.approx(1.39, abs=0.01)
 
 
 def test_the_same_mass_over_diverse_queries_is_worth_more_than_over_one() -> None:
-    one = read_salience([Evidence(12.0, 0.0, NOW_S)], 0.25, NOW_S, RULE)
-    diverse = read_salience([Evidence(3.0, 0.0, NOW_S)] * 4, 0.25, NOW_S, RULE)
-    assert diverse.salience > one.salience
+    assert read(*[(3.0, 0.0)] * 4).mean > read((12.0, 0.0)).mean
 
 
-@given(st.floats(0, 20), st.floats(0, 20), st.floats(0.1, 5))
-def test_more_evidence_for_a_memory_never_lowers_its_salience(positive, negative, extra) -> None:
-    before = read_salience([Evidence(positive, negative, NOW_S)], 0.25, NOW_S, RULE)
-    after = read_salience([Evidence(positive + extra, negative, NOW_S)], 0.25, NOW_S, RULE)
-    assert after.salience >= before.salience - 1e-12
+@given(masses, st.floats(0.1, 5), st.integers(0, 15))
+def test_more_evidence_for_a_memory_never_lowers_its_worth(buckets, extra, place) -> None:
+    buckets = [*buckets, (0.0, 0.0)]
+    place %= len(buckets)
+    more = [(positive + extra * (index == place), negative) for index, (positive, negative) in enumerate(buckets)]
+    assert read(*more).mean >= read(*buckets).mean - 1e-12
 
 
-def test_prior_is_the_base_rate_of_the_scope_once_there_is_enough_evidence() -> None:
-    assert prior_of(NO_EVIDENCE, NOW_S, RULE) == pytest.approx(RULE.base_rate)
-    assert prior_of(Evidence(9_000.0, 1_000.0, NOW_S), NOW_S, RULE) == pytest.approx(0.9, abs=0.01)
+def test_base_rate_is_that_of_the_scope_once_there_is_enough_evidence() -> None:
+    assert base_rate(Evidence(0.0, 0.0), RULE) == RULE.base_rate
+    assert base_rate(Evidence(9_000.0, 1_000.0), RULE) == pytest.approx(0.9, abs=0.01)
+
+
+def test_a_small_chance_of_being_shown_weighs_more_up_to_the_cap() -> None:
+    weights = EventWeights()
+    assert weights.of(EventKind.RERANK, propensity=0.25) == 4.0
+    assert weights.of(EventKind.RERANK, propensity=1e-9) == weights.propensity_cap
+    assert weights.of(EventKind.PIN) == 0.0
+    assert EventKind.PIN.channel is None
+    assert {kind.channel for kind in EventKind if kind is not EventKind.PIN} == set(Channel)
+
+
+@given(
+    st.floats(-2, 2),
+    st.floats(-2, 2),
+    st.floats(-50, 50),
+    st.floats(-50, 50),
+    st.floats(0, 5),
+    st.floats(0.1, 5),
+)
+def test_results_farther_apart_than_twice_the_bound_keep_their_order(upper, lower, upper_odds, lower_odds, alpha, limit) -> None:
+    influence = Influence(final=alpha, log_odds_limit=limit)
+
+    def ranked(final: float, log_odds: float) -> float:
+        return rank_score(final, salience_logit=log_odds, influence=influence.final, limit=influence.log_odds_limit)
+
+    apart = MINILM_MAXSIM.logits_per_unit * (upper - lower)
+    if apart > 2 * influence.final_bound:
+        assert ranked(upper, upper_odds) > ranked(lower, lower_odds) - 1e-9
 
 
 def test_query_buckets_are_stable_and_tell_directions_apart() -> None:

@@ -1,5 +1,6 @@
 import datetime
 
+from atlas.type.v1 import salience_pb2 as _salience_pb2
 from atlas.type.v1 import type_pb2 as _type_pb2
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -19,13 +20,41 @@ class RememberOutcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REMEMBER_OUTCOME_NEW: _ClassVar[RememberOutcome]
     REMEMBER_OUTCOME_CHANGED: _ClassVar[RememberOutcome]
     REMEMBER_OUTCOME_KNOWN: _ClassVar[RememberOutcome]
+
+class FeedbackKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    FEEDBACK_KIND_UNSPECIFIED: _ClassVar[FeedbackKind]
+    FEEDBACK_KIND_USED: _ClassVar[FeedbackKind]
+    FEEDBACK_KIND_HELPFUL: _ClassVar[FeedbackKind]
+    FEEDBACK_KIND_WRONG: _ClassVar[FeedbackKind]
+    FEEDBACK_KIND_OUTCOME: _ClassVar[FeedbackKind]
+    FEEDBACK_KIND_PIN: _ClassVar[FeedbackKind]
+    FEEDBACK_KIND_UNPIN: _ClassVar[FeedbackKind]
+
+class UsageVerdict(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    USAGE_VERDICT_UNSPECIFIED: _ClassVar[UsageVerdict]
+    USAGE_VERDICT_USED: _ClassVar[UsageVerdict]
+    USAGE_VERDICT_UNUSED: _ClassVar[UsageVerdict]
+    USAGE_VERDICT_AMBIGUOUS: _ClassVar[UsageVerdict]
 REMEMBER_OUTCOME_UNSPECIFIED: RememberOutcome
 REMEMBER_OUTCOME_NEW: RememberOutcome
 REMEMBER_OUTCOME_CHANGED: RememberOutcome
 REMEMBER_OUTCOME_KNOWN: RememberOutcome
+FEEDBACK_KIND_UNSPECIFIED: FeedbackKind
+FEEDBACK_KIND_USED: FeedbackKind
+FEEDBACK_KIND_HELPFUL: FeedbackKind
+FEEDBACK_KIND_WRONG: FeedbackKind
+FEEDBACK_KIND_OUTCOME: FeedbackKind
+FEEDBACK_KIND_PIN: FeedbackKind
+FEEDBACK_KIND_UNPIN: FeedbackKind
+USAGE_VERDICT_UNSPECIFIED: UsageVerdict
+USAGE_VERDICT_USED: UsageVerdict
+USAGE_VERDICT_UNUSED: UsageVerdict
+USAGE_VERDICT_AMBIGUOUS: UsageVerdict
 
 class SearchRequest(_message.Message):
-    __slots__ = ("query", "collections", "domain", "filter", "candidate_count", "result_count", "min_relevance", "salience_mode", "explain", "require_complete", "group_by_source", "request_id", "event_time", "content_kinds")
+    __slots__ = ("query", "collections", "domain", "filter", "candidate_count", "result_count", "min_relevance", "salience_mode", "explain", "require_complete", "group_by_source", "request_id", "event_time", "content_kinds", "caller")
     QUERY_FIELD_NUMBER: _ClassVar[int]
     COLLECTIONS_FIELD_NUMBER: _ClassVar[int]
     DOMAIN_FIELD_NUMBER: _ClassVar[int]
@@ -40,6 +69,7 @@ class SearchRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     EVENT_TIME_FIELD_NUMBER: _ClassVar[int]
     CONTENT_KINDS_FIELD_NUMBER: _ClassVar[int]
+    CALLER_FIELD_NUMBER: _ClassVar[int]
     query: _type_pb2.Input
     collections: _containers.RepeatedScalarFieldContainer[str]
     domain: str
@@ -54,7 +84,8 @@ class SearchRequest(_message.Message):
     request_id: str
     event_time: TimeRange
     content_kinds: _containers.RepeatedScalarFieldContainer[_type_pb2.ContentKind]
-    def __init__(self, query: _Optional[_Union[_type_pb2.Input, _Mapping]] = ..., collections: _Optional[_Iterable[str]] = ..., domain: _Optional[str] = ..., filter: _Optional[_Union[_type_pb2.Filter, _Mapping]] = ..., candidate_count: _Optional[int] = ..., result_count: _Optional[int] = ..., min_relevance: _Optional[float] = ..., salience_mode: _Optional[_Union[_type_pb2.SalienceMode, str]] = ..., explain: _Optional[bool] = ..., require_complete: _Optional[bool] = ..., group_by_source: _Optional[bool] = ..., request_id: _Optional[str] = ..., event_time: _Optional[_Union[TimeRange, _Mapping]] = ..., content_kinds: _Optional[_Iterable[_Union[_type_pb2.ContentKind, str]]] = ...) -> None: ...
+    caller: _salience_pb2.Caller
+    def __init__(self, query: _Optional[_Union[_type_pb2.Input, _Mapping]] = ..., collections: _Optional[_Iterable[str]] = ..., domain: _Optional[str] = ..., filter: _Optional[_Union[_type_pb2.Filter, _Mapping]] = ..., candidate_count: _Optional[int] = ..., result_count: _Optional[int] = ..., min_relevance: _Optional[float] = ..., salience_mode: _Optional[_Union[_type_pb2.SalienceMode, str]] = ..., explain: _Optional[bool] = ..., require_complete: _Optional[bool] = ..., group_by_source: _Optional[bool] = ..., request_id: _Optional[str] = ..., event_time: _Optional[_Union[TimeRange, _Mapping]] = ..., content_kinds: _Optional[_Iterable[_Union[_type_pb2.ContentKind, str]]] = ..., caller: _Optional[_Union[_salience_pb2.Caller, _Mapping]] = ...) -> None: ...
 
 class TimeRange(_message.Message):
     __slots__ = ("begin", "end")
@@ -91,7 +122,7 @@ class SearchResponse(_message.Message):
     def __init__(self, hits: _Optional[_Iterable[_Union[Hit, _Mapping]]] = ..., search_id: _Optional[str] = ..., models: _Optional[_Iterable[_Union[ModelUse, _Mapping]]] = ..., degraded: _Optional[_Iterable[_Union[Degradation, _Mapping]]] = ..., notices: _Optional[_Iterable[_Union[Notice, _Mapping]]] = ..., salience_write: _Optional[_Union[SalienceWrite, _Mapping]] = ..., timings: _Optional[_Iterable[_Union[_type_pb2.StageTiming, _Mapping]]] = ..., unaccounted_seconds: _Optional[float] = ..., total_seconds: _Optional[float] = ..., usage: _Optional[_Union[_type_pb2.Usage, _Mapping]] = ..., max_displacement_logits: _Optional[float] = ...) -> None: ...
 
 class Hit(_message.Message):
-    __slots__ = ("memory", "snippet", "rank", "relevance", "rank_score", "evidence", "salience", "rank_before_salience", "explanation")
+    __slots__ = ("memory", "snippet", "rank", "relevance", "rank_score", "evidence", "salience", "rank_before_salience", "explanation", "pool")
     MEMORY_FIELD_NUMBER: _ClassVar[int]
     SNIPPET_FIELD_NUMBER: _ClassVar[int]
     RANK_FIELD_NUMBER: _ClassVar[int]
@@ -101,6 +132,7 @@ class Hit(_message.Message):
     SALIENCE_FIELD_NUMBER: _ClassVar[int]
     RANK_BEFORE_SALIENCE_FIELD_NUMBER: _ClassVar[int]
     EXPLANATION_FIELD_NUMBER: _ClassVar[int]
+    POOL_FIELD_NUMBER: _ClassVar[int]
     memory: _type_pb2.Memory
     snippet: str
     rank: int
@@ -110,10 +142,11 @@ class Hit(_message.Message):
     salience: float
     rank_before_salience: int
     explanation: RankExplanation
-    def __init__(self, memory: _Optional[_Union[_type_pb2.Memory, _Mapping]] = ..., snippet: _Optional[str] = ..., rank: _Optional[int] = ..., relevance: _Optional[float] = ..., rank_score: _Optional[float] = ..., evidence: _Optional[_Iterable[_Union[_type_pb2.Evidence, _Mapping]]] = ..., salience: _Optional[float] = ..., rank_before_salience: _Optional[int] = ..., explanation: _Optional[_Union[RankExplanation, _Mapping]] = ...) -> None: ...
+    pool: _type_pb2.Pool
+    def __init__(self, memory: _Optional[_Union[_type_pb2.Memory, _Mapping]] = ..., snippet: _Optional[str] = ..., rank: _Optional[int] = ..., relevance: _Optional[float] = ..., rank_score: _Optional[float] = ..., evidence: _Optional[_Iterable[_Union[_type_pb2.Evidence, _Mapping]]] = ..., salience: _Optional[float] = ..., rank_before_salience: _Optional[int] = ..., explanation: _Optional[_Union[RankExplanation, _Mapping]] = ..., pool: _Optional[_Union[_type_pb2.Pool, str]] = ...) -> None: ...
 
 class RankExplanation(_message.Message):
-    __slots__ = ("pool_rank", "pool_score", "lexical_strength", "query_fragmentation", "final_score", "logits_per_unit", "salience_logits")
+    __slots__ = ("pool_rank", "pool_score", "lexical_strength", "query_fragmentation", "final_score", "logits_per_unit", "salience_logits", "salience_log_odds", "outside_log_odds", "influence", "log_odds_limit", "propensity")
     POOL_RANK_FIELD_NUMBER: _ClassVar[int]
     POOL_SCORE_FIELD_NUMBER: _ClassVar[int]
     LEXICAL_STRENGTH_FIELD_NUMBER: _ClassVar[int]
@@ -121,6 +154,11 @@ class RankExplanation(_message.Message):
     FINAL_SCORE_FIELD_NUMBER: _ClassVar[int]
     LOGITS_PER_UNIT_FIELD_NUMBER: _ClassVar[int]
     SALIENCE_LOGITS_FIELD_NUMBER: _ClassVar[int]
+    SALIENCE_LOG_ODDS_FIELD_NUMBER: _ClassVar[int]
+    OUTSIDE_LOG_ODDS_FIELD_NUMBER: _ClassVar[int]
+    INFLUENCE_FIELD_NUMBER: _ClassVar[int]
+    LOG_ODDS_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    PROPENSITY_FIELD_NUMBER: _ClassVar[int]
     pool_rank: int
     pool_score: float
     lexical_strength: float
@@ -128,7 +166,144 @@ class RankExplanation(_message.Message):
     final_score: float
     logits_per_unit: float
     salience_logits: float
-    def __init__(self, pool_rank: _Optional[int] = ..., pool_score: _Optional[float] = ..., lexical_strength: _Optional[float] = ..., query_fragmentation: _Optional[float] = ..., final_score: _Optional[float] = ..., logits_per_unit: _Optional[float] = ..., salience_logits: _Optional[float] = ...) -> None: ...
+    salience_log_odds: float
+    outside_log_odds: float
+    influence: float
+    log_odds_limit: float
+    propensity: float
+    def __init__(self, pool_rank: _Optional[int] = ..., pool_score: _Optional[float] = ..., lexical_strength: _Optional[float] = ..., query_fragmentation: _Optional[float] = ..., final_score: _Optional[float] = ..., logits_per_unit: _Optional[float] = ..., salience_logits: _Optional[float] = ..., salience_log_odds: _Optional[float] = ..., outside_log_odds: _Optional[float] = ..., influence: _Optional[float] = ..., log_odds_limit: _Optional[float] = ..., propensity: _Optional[float] = ...) -> None: ...
+
+class SearchStreamRequest(_message.Message):
+    __slots__ = ("search",)
+    SEARCH_FIELD_NUMBER: _ClassVar[int]
+    search: SearchRequest
+    def __init__(self, search: _Optional[_Union[SearchRequest, _Mapping]] = ...) -> None: ...
+
+class SearchStreamResponse(_message.Message):
+    __slots__ = ("pool", "results", "summary")
+    POOL_FIELD_NUMBER: _ClassVar[int]
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    pool: SearchPool
+    results: SearchResults
+    summary: SearchSummary
+    def __init__(self, pool: _Optional[_Union[SearchPool, _Mapping]] = ..., results: _Optional[_Union[SearchResults, _Mapping]] = ..., summary: _Optional[_Union[SearchSummary, _Mapping]] = ...) -> None: ...
+
+class SearchPool(_message.Message):
+    __slots__ = ("search_id", "hits", "candidate_count", "degraded")
+    SEARCH_ID_FIELD_NUMBER: _ClassVar[int]
+    HITS_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    DEGRADED_FIELD_NUMBER: _ClassVar[int]
+    search_id: str
+    hits: _containers.RepeatedCompositeFieldContainer[Hit]
+    candidate_count: int
+    degraded: _containers.RepeatedCompositeFieldContainer[Degradation]
+    def __init__(self, search_id: _Optional[str] = ..., hits: _Optional[_Iterable[_Union[Hit, _Mapping]]] = ..., candidate_count: _Optional[int] = ..., degraded: _Optional[_Iterable[_Union[Degradation, _Mapping]]] = ...) -> None: ...
+
+class SearchResults(_message.Message):
+    __slots__ = ("hits", "models", "degraded", "notices", "max_displacement_logits")
+    HITS_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    DEGRADED_FIELD_NUMBER: _ClassVar[int]
+    NOTICES_FIELD_NUMBER: _ClassVar[int]
+    MAX_DISPLACEMENT_LOGITS_FIELD_NUMBER: _ClassVar[int]
+    hits: _containers.RepeatedCompositeFieldContainer[Hit]
+    models: _containers.RepeatedCompositeFieldContainer[ModelUse]
+    degraded: _containers.RepeatedCompositeFieldContainer[Degradation]
+    notices: _containers.RepeatedCompositeFieldContainer[Notice]
+    max_displacement_logits: float
+    def __init__(self, hits: _Optional[_Iterable[_Union[Hit, _Mapping]]] = ..., models: _Optional[_Iterable[_Union[ModelUse, _Mapping]]] = ..., degraded: _Optional[_Iterable[_Union[Degradation, _Mapping]]] = ..., notices: _Optional[_Iterable[_Union[Notice, _Mapping]]] = ..., max_displacement_logits: _Optional[float] = ...) -> None: ...
+
+class SearchSummary(_message.Message):
+    __slots__ = ("salience_write", "timings", "unaccounted_seconds", "total_seconds", "usage")
+    SALIENCE_WRITE_FIELD_NUMBER: _ClassVar[int]
+    TIMINGS_FIELD_NUMBER: _ClassVar[int]
+    UNACCOUNTED_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    USAGE_FIELD_NUMBER: _ClassVar[int]
+    salience_write: SalienceWrite
+    timings: _containers.RepeatedCompositeFieldContainer[_type_pb2.StageTiming]
+    unaccounted_seconds: float
+    total_seconds: float
+    usage: _type_pb2.Usage
+    def __init__(self, salience_write: _Optional[_Union[SalienceWrite, _Mapping]] = ..., timings: _Optional[_Iterable[_Union[_type_pb2.StageTiming, _Mapping]]] = ..., unaccounted_seconds: _Optional[float] = ..., total_seconds: _Optional[float] = ..., usage: _Optional[_Union[_type_pb2.Usage, _Mapping]] = ...) -> None: ...
+
+class HitFeedback(_message.Message):
+    __slots__ = ("memory_id", "kind", "value")
+    MEMORY_ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    memory_id: str
+    kind: FeedbackKind
+    value: float
+    def __init__(self, memory_id: _Optional[str] = ..., kind: _Optional[_Union[FeedbackKind, str]] = ..., value: _Optional[float] = ...) -> None: ...
+
+class FeedbackRequest(_message.Message):
+    __slots__ = ("search_id", "feedback", "caller", "durability")
+    SEARCH_ID_FIELD_NUMBER: _ClassVar[int]
+    FEEDBACK_FIELD_NUMBER: _ClassVar[int]
+    CALLER_FIELD_NUMBER: _ClassVar[int]
+    DURABILITY_FIELD_NUMBER: _ClassVar[int]
+    search_id: str
+    feedback: _containers.RepeatedCompositeFieldContainer[HitFeedback]
+    caller: _salience_pb2.Caller
+    durability: _type_pb2.Durability
+    def __init__(self, search_id: _Optional[str] = ..., feedback: _Optional[_Iterable[_Union[HitFeedback, _Mapping]]] = ..., caller: _Optional[_Union[_salience_pb2.Caller, _Mapping]] = ..., durability: _Optional[_Union[_type_pb2.Durability, str]] = ...) -> None: ...
+
+class FeedbackResponse(_message.Message):
+    __slots__ = ("accepted_count", "duplicate_count", "ignored_count", "durability")
+    ACCEPTED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    DUPLICATE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    IGNORED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    DURABILITY_FIELD_NUMBER: _ClassVar[int]
+    accepted_count: int
+    duplicate_count: int
+    ignored_count: int
+    durability: _type_pb2.Durability
+    def __init__(self, accepted_count: _Optional[int] = ..., duplicate_count: _Optional[int] = ..., ignored_count: _Optional[int] = ..., durability: _Optional[_Union[_type_pb2.Durability, str]] = ...) -> None: ...
+
+class ReportUsageRequest(_message.Message):
+    __slots__ = ("search_id", "answer", "memory_ids", "caller", "dry_run", "query")
+    SEARCH_ID_FIELD_NUMBER: _ClassVar[int]
+    ANSWER_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_IDS_FIELD_NUMBER: _ClassVar[int]
+    CALLER_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    QUERY_FIELD_NUMBER: _ClassVar[int]
+    search_id: str
+    answer: str
+    memory_ids: _containers.RepeatedScalarFieldContainer[str]
+    caller: _salience_pb2.Caller
+    dry_run: bool
+    query: str
+    def __init__(self, search_id: _Optional[str] = ..., answer: _Optional[str] = ..., memory_ids: _Optional[_Iterable[str]] = ..., caller: _Optional[_Union[_salience_pb2.Caller, _Mapping]] = ..., dry_run: _Optional[bool] = ..., query: _Optional[str] = ...) -> None: ...
+
+class HitUsage(_message.Message):
+    __slots__ = ("memory_id", "overlap", "verdict")
+    MEMORY_ID_FIELD_NUMBER: _ClassVar[int]
+    OVERLAP_FIELD_NUMBER: _ClassVar[int]
+    VERDICT_FIELD_NUMBER: _ClassVar[int]
+    memory_id: str
+    overlap: float
+    verdict: UsageVerdict
+    def __init__(self, memory_id: _Optional[str] = ..., overlap: _Optional[float] = ..., verdict: _Optional[_Union[UsageVerdict, str]] = ...) -> None: ...
+
+class ReportUsageResponse(_message.Message):
+    __slots__ = ("usage", "accepted_count", "duplicate_count", "missing_ids", "durability", "ignored_count")
+    USAGE_FIELD_NUMBER: _ClassVar[int]
+    ACCEPTED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    DUPLICATE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    MISSING_IDS_FIELD_NUMBER: _ClassVar[int]
+    DURABILITY_FIELD_NUMBER: _ClassVar[int]
+    IGNORED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    usage: _containers.RepeatedCompositeFieldContainer[HitUsage]
+    accepted_count: int
+    duplicate_count: int
+    missing_ids: _containers.RepeatedScalarFieldContainer[str]
+    durability: _type_pb2.Durability
+    ignored_count: int
+    def __init__(self, usage: _Optional[_Iterable[_Union[HitUsage, _Mapping]]] = ..., accepted_count: _Optional[int] = ..., duplicate_count: _Optional[int] = ..., missing_ids: _Optional[_Iterable[str]] = ..., durability: _Optional[_Union[_type_pb2.Durability, str]] = ..., ignored_count: _Optional[int] = ...) -> None: ...
 
 class ModelUse(_message.Message):
     __slots__ = ("part", "model_id", "revision", "fingerprint", "calibration_version")

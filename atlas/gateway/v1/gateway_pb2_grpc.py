@@ -40,6 +40,21 @@ class GatewayServiceStub:
                 request_serializer=atlas_dot_gateway_dot_v1_dot_gateway__pb2.SearchRequest.SerializeToString,
                 response_deserializer=atlas_dot_gateway_dot_v1_dot_gateway__pb2.SearchResponse.FromString,
                 _registered_method=True)
+        self.SearchStream = channel.unary_stream(
+                '/atlas.gateway.v1.GatewayService/SearchStream',
+                request_serializer=atlas_dot_gateway_dot_v1_dot_gateway__pb2.SearchStreamRequest.SerializeToString,
+                response_deserializer=atlas_dot_gateway_dot_v1_dot_gateway__pb2.SearchStreamResponse.FromString,
+                _registered_method=True)
+        self.Feedback = channel.unary_unary(
+                '/atlas.gateway.v1.GatewayService/Feedback',
+                request_serializer=atlas_dot_gateway_dot_v1_dot_gateway__pb2.FeedbackRequest.SerializeToString,
+                response_deserializer=atlas_dot_gateway_dot_v1_dot_gateway__pb2.FeedbackResponse.FromString,
+                _registered_method=True)
+        self.ReportUsage = channel.unary_unary(
+                '/atlas.gateway.v1.GatewayService/ReportUsage',
+                request_serializer=atlas_dot_gateway_dot_v1_dot_gateway__pb2.ReportUsageRequest.SerializeToString,
+                response_deserializer=atlas_dot_gateway_dot_v1_dot_gateway__pb2.ReportUsageResponse.FromString,
+                _registered_method=True)
         self.Remember = channel.unary_unary(
                 '/atlas.gateway.v1.GatewayService/Remember',
                 request_serializer=atlas_dot_gateway_dot_v1_dot_gateway__pb2.RememberRequest.SerializeToString,
@@ -92,6 +107,34 @@ class GatewayServiceServicer:
         Safe to retry with the same `request_id`: the search counts once. Fails with `INVALID_ARGUMENT` if the query is empty, blank or over the token limit or
         a count is out of range; with `NOT_FOUND` for an unknown collection; with `UNAVAILABLE` and a retry delay if memory is away, or any part with `require_complete`;
         with `DEADLINE_EXCEEDED`. Without a deadline of the caller's it takes at most 2 s. A part that is away otherwise degrades the answer, and `degraded` names it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SearchStream(self, request, context):
+        """The same search in steps: the pool as soon as it is there, then the reranked results, then what was written back and where the time went.
+
+        Statuses and retries are those of `Search`. A caller that leaves after the results has its search recorded all the same.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Feedback(self, request, context):
+        """Says of hits of an earlier search that they were used, helped, were wrong, or how the task ended. All or nothing, and on disk when it returns.
+
+        Safe to retry: the same feedback counts once. Fails with `NOT_FOUND` for an unknown search or memory; with `INVALID_ARGUMENT` for a memory that was not in that search's pool or a
+        value outside [0, 1]; with `ABORTED` if the same feedback was given with another value; with `RESOURCE_EXHAUSTED` if the caller's budget of the day is used up.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReportUsage(self, request, context):
+        """Measures which hits of an earlier search an answer used, and records that as evidence. Ambiguous ones are left alone.
+
+        Safe to retry. Statuses are those of `Feedback`. SYSTEM traffic is measured and not recorded.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -168,6 +211,21 @@ def add_GatewayServiceServicer_to_server(servicer, server):
                     request_deserializer=atlas_dot_gateway_dot_v1_dot_gateway__pb2.SearchRequest.FromString,
                     response_serializer=atlas_dot_gateway_dot_v1_dot_gateway__pb2.SearchResponse.SerializeToString,
             ),
+            'SearchStream': grpc.unary_stream_rpc_method_handler(
+                    servicer.SearchStream,
+                    request_deserializer=atlas_dot_gateway_dot_v1_dot_gateway__pb2.SearchStreamRequest.FromString,
+                    response_serializer=atlas_dot_gateway_dot_v1_dot_gateway__pb2.SearchStreamResponse.SerializeToString,
+            ),
+            'Feedback': grpc.unary_unary_rpc_method_handler(
+                    servicer.Feedback,
+                    request_deserializer=atlas_dot_gateway_dot_v1_dot_gateway__pb2.FeedbackRequest.FromString,
+                    response_serializer=atlas_dot_gateway_dot_v1_dot_gateway__pb2.FeedbackResponse.SerializeToString,
+            ),
+            'ReportUsage': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportUsage,
+                    request_deserializer=atlas_dot_gateway_dot_v1_dot_gateway__pb2.ReportUsageRequest.FromString,
+                    response_serializer=atlas_dot_gateway_dot_v1_dot_gateway__pb2.ReportUsageResponse.SerializeToString,
+            ),
             'Remember': grpc.unary_unary_rpc_method_handler(
                     servicer.Remember,
                     request_deserializer=atlas_dot_gateway_dot_v1_dot_gateway__pb2.RememberRequest.FromString,
@@ -237,6 +295,87 @@ class GatewayService:
             '/atlas.gateway.v1.GatewayService/Search',
             atlas_dot_gateway_dot_v1_dot_gateway__pb2.SearchRequest.SerializeToString,
             atlas_dot_gateway_dot_v1_dot_gateway__pb2.SearchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SearchStream(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/atlas.gateway.v1.GatewayService/SearchStream',
+            atlas_dot_gateway_dot_v1_dot_gateway__pb2.SearchStreamRequest.SerializeToString,
+            atlas_dot_gateway_dot_v1_dot_gateway__pb2.SearchStreamResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Feedback(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atlas.gateway.v1.GatewayService/Feedback',
+            atlas_dot_gateway_dot_v1_dot_gateway__pb2.FeedbackRequest.SerializeToString,
+            atlas_dot_gateway_dot_v1_dot_gateway__pb2.FeedbackResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportUsage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atlas.gateway.v1.GatewayService/ReportUsage',
+            atlas_dot_gateway_dot_v1_dot_gateway__pb2.ReportUsageRequest.SerializeToString,
+            atlas_dot_gateway_dot_v1_dot_gateway__pb2.ReportUsageResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -40,6 +40,22 @@ class GatewayServiceStub:
     a count is out of range; with `NOT_FOUND` for an unknown collection; with `UNAVAILABLE` and a retry delay if memory is away, or any part with `require_complete`;
     with `DEADLINE_EXCEEDED`. Without a deadline of the caller's it takes at most 2 s. A part that is away otherwise degrades the answer, and `degraded` names it.
     """
+    SearchStream: _grpc.UnaryStreamMultiCallable[_gateway_pb2.SearchStreamRequest, _gateway_pb2.SearchStreamResponse]
+    """The same search in steps: the pool as soon as it is there, then the reranked results, then what was written back and where the time went.
+
+    Statuses and retries are those of `Search`. A caller that leaves after the results has its search recorded all the same.
+    """
+    Feedback: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.FeedbackRequest, _gateway_pb2.FeedbackResponse]
+    """Says of hits of an earlier search that they were used, helped, were wrong, or how the task ended. All or nothing, and on disk when it returns.
+
+    Safe to retry: the same feedback counts once. Fails with `NOT_FOUND` for an unknown search or memory; with `INVALID_ARGUMENT` for a memory that was not in that search's pool or a
+    value outside [0, 1]; with `ABORTED` if the same feedback was given with another value; with `RESOURCE_EXHAUSTED` if the caller's budget of the day is used up.
+    """
+    ReportUsage: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.ReportUsageRequest, _gateway_pb2.ReportUsageResponse]
+    """Measures which hits of an earlier search an answer used, and records that as evidence. Ambiguous ones are left alone.
+
+    Safe to retry. Statuses are those of `Feedback`. SYSTEM traffic is measured and not recorded.
+    """
     Remember: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.RememberRequest, _gateway_pb2.RememberResponse]
     """Stores texts; they are findable when the call returns. A text over the model's limit is cut into chunks.
 
@@ -78,6 +94,22 @@ class GatewayServiceAsyncStub(GatewayServiceStub):
     Safe to retry with the same `request_id`: the search counts once. Fails with `INVALID_ARGUMENT` if the query is empty, blank or over the token limit or
     a count is out of range; with `NOT_FOUND` for an unknown collection; with `UNAVAILABLE` and a retry delay if memory is away, or any part with `require_complete`;
     with `DEADLINE_EXCEEDED`. Without a deadline of the caller's it takes at most 2 s. A part that is away otherwise degrades the answer, and `degraded` names it.
+    """
+    SearchStream: _aio.UnaryStreamMultiCallable[_gateway_pb2.SearchStreamRequest, _gateway_pb2.SearchStreamResponse]  # type: ignore[assignment]
+    """The same search in steps: the pool as soon as it is there, then the reranked results, then what was written back and where the time went.
+
+    Statuses and retries are those of `Search`. A caller that leaves after the results has its search recorded all the same.
+    """
+    Feedback: _aio.UnaryUnaryMultiCallable[_gateway_pb2.FeedbackRequest, _gateway_pb2.FeedbackResponse]  # type: ignore[assignment]
+    """Says of hits of an earlier search that they were used, helped, were wrong, or how the task ended. All or nothing, and on disk when it returns.
+
+    Safe to retry: the same feedback counts once. Fails with `NOT_FOUND` for an unknown search or memory; with `INVALID_ARGUMENT` for a memory that was not in that search's pool or a
+    value outside [0, 1]; with `ABORTED` if the same feedback was given with another value; with `RESOURCE_EXHAUSTED` if the caller's budget of the day is used up.
+    """
+    ReportUsage: _aio.UnaryUnaryMultiCallable[_gateway_pb2.ReportUsageRequest, _gateway_pb2.ReportUsageResponse]  # type: ignore[assignment]
+    """Measures which hits of an earlier search an answer used, and records that as evidence. Ambiguous ones are left alone.
+
+    Safe to retry. Statuses are those of `Feedback`. SYSTEM traffic is measured and not recorded.
     """
     Remember: _aio.UnaryUnaryMultiCallable[_gateway_pb2.RememberRequest, _gateway_pb2.RememberResponse]  # type: ignore[assignment]
     """Stores texts; they are findable when the call returns. A text over the model's limit is cut into chunks.
@@ -120,6 +152,40 @@ class GatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         Safe to retry with the same `request_id`: the search counts once. Fails with `INVALID_ARGUMENT` if the query is empty, blank or over the token limit or
         a count is out of range; with `NOT_FOUND` for an unknown collection; with `UNAVAILABLE` and a retry delay if memory is away, or any part with `require_complete`;
         with `DEADLINE_EXCEEDED`. Without a deadline of the caller's it takes at most 2 s. A part that is away otherwise degrades the answer, and `degraded` names it.
+        """
+
+    @_abc_1.abstractmethod
+    def SearchStream(
+        self,
+        request: _gateway_pb2.SearchStreamRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_gateway_pb2.SearchStreamResponse], _abc.AsyncIterator[_gateway_pb2.SearchStreamResponse]]:
+        """The same search in steps: the pool as soon as it is there, then the reranked results, then what was written back and where the time went.
+
+        Statuses and retries are those of `Search`. A caller that leaves after the results has its search recorded all the same.
+        """
+
+    @_abc_1.abstractmethod
+    def Feedback(
+        self,
+        request: _gateway_pb2.FeedbackRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gateway_pb2.FeedbackResponse, _abc.Awaitable[_gateway_pb2.FeedbackResponse]]:
+        """Says of hits of an earlier search that they were used, helped, were wrong, or how the task ended. All or nothing, and on disk when it returns.
+
+        Safe to retry: the same feedback counts once. Fails with `NOT_FOUND` for an unknown search or memory; with `INVALID_ARGUMENT` for a memory that was not in that search's pool or a
+        value outside [0, 1]; with `ABORTED` if the same feedback was given with another value; with `RESOURCE_EXHAUSTED` if the caller's budget of the day is used up.
+        """
+
+    @_abc_1.abstractmethod
+    def ReportUsage(
+        self,
+        request: _gateway_pb2.ReportUsageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gateway_pb2.ReportUsageResponse, _abc.Awaitable[_gateway_pb2.ReportUsageResponse]]:
+        """Measures which hits of an earlier search an answer used, and records that as evidence. Ambiguous ones are left alone.
+
+        Safe to retry. Statuses are those of `Feedback`. SYSTEM traffic is measured and not recorded.
         """
 
     @_abc_1.abstractmethod

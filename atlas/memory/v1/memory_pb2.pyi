@@ -231,7 +231,7 @@ class CountMemoriesResponse(_message.Message):
     def __init__(self, memory_count: _Optional[int] = ...) -> None: ...
 
 class QueryMemoriesRequest(_message.Message):
-    __slots__ = ("scope", "collections", "text", "vectors", "query_fragmentation", "filter", "candidate_count", "salience_mode", "with_tokens")
+    __slots__ = ("scope", "collections", "text", "vectors", "query_fragmentation", "filter", "candidate_count", "salience_mode", "with_tokens", "extended_count", "explore_count", "exploration_seed")
     SCOPE_FIELD_NUMBER: _ClassVar[int]
     COLLECTIONS_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
@@ -241,6 +241,9 @@ class QueryMemoriesRequest(_message.Message):
     CANDIDATE_COUNT_FIELD_NUMBER: _ClassVar[int]
     SALIENCE_MODE_FIELD_NUMBER: _ClassVar[int]
     WITH_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    EXTENDED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    EXPLORE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    EXPLORATION_SEED_FIELD_NUMBER: _ClassVar[int]
     scope: _type_pb2.Scope
     collections: _containers.RepeatedScalarFieldContainer[str]
     text: str
@@ -250,7 +253,10 @@ class QueryMemoriesRequest(_message.Message):
     candidate_count: int
     salience_mode: _type_pb2.SalienceMode
     with_tokens: bool
-    def __init__(self, scope: _Optional[_Union[_type_pb2.Scope, _Mapping]] = ..., collections: _Optional[_Iterable[str]] = ..., text: _Optional[str] = ..., vectors: _Optional[_Iterable[_Union[_type_pb2.NamedVector, _Mapping]]] = ..., query_fragmentation: _Optional[float] = ..., filter: _Optional[_Union[_type_pb2.Filter, _Mapping]] = ..., candidate_count: _Optional[int] = ..., salience_mode: _Optional[_Union[_type_pb2.SalienceMode, str]] = ..., with_tokens: _Optional[bool] = ...) -> None: ...
+    extended_count: int
+    explore_count: int
+    exploration_seed: str
+    def __init__(self, scope: _Optional[_Union[_type_pb2.Scope, _Mapping]] = ..., collections: _Optional[_Iterable[str]] = ..., text: _Optional[str] = ..., vectors: _Optional[_Iterable[_Union[_type_pb2.NamedVector, _Mapping]]] = ..., query_fragmentation: _Optional[float] = ..., filter: _Optional[_Union[_type_pb2.Filter, _Mapping]] = ..., candidate_count: _Optional[int] = ..., salience_mode: _Optional[_Union[_type_pb2.SalienceMode, str]] = ..., with_tokens: _Optional[bool] = ..., extended_count: _Optional[int] = ..., explore_count: _Optional[int] = ..., exploration_seed: _Optional[str] = ...) -> None: ...
 
 class QueryMemoriesResponse(_message.Message):
     __slots__ = ("candidates", "searched", "timing")
@@ -275,7 +281,7 @@ class SearchedCollection(_message.Message):
     def __init__(self, collection: _Optional[str] = ..., generation: _Optional[str] = ..., memory_count: _Optional[int] = ..., domain_known: _Optional[bool] = ...) -> None: ...
 
 class Candidate(_message.Message):
-    __slots__ = ("memory", "evidence", "lexical_strength", "pool_score", "pool", "pool_rank", "propensity", "tokens", "token_fingerprint")
+    __slots__ = ("memory", "evidence", "lexical_strength", "pool_score", "pool", "pool_rank", "propensity", "tokens", "token_fingerprint", "salience_log_odds", "outside_log_odds")
     MEMORY_FIELD_NUMBER: _ClassVar[int]
     EVIDENCE_FIELD_NUMBER: _ClassVar[int]
     LEXICAL_STRENGTH_FIELD_NUMBER: _ClassVar[int]
@@ -285,6 +291,8 @@ class Candidate(_message.Message):
     PROPENSITY_FIELD_NUMBER: _ClassVar[int]
     TOKENS_FIELD_NUMBER: _ClassVar[int]
     TOKEN_FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
+    SALIENCE_LOG_ODDS_FIELD_NUMBER: _ClassVar[int]
+    OUTSIDE_LOG_ODDS_FIELD_NUMBER: _ClassVar[int]
     memory: _type_pb2.Memory
     evidence: _containers.RepeatedCompositeFieldContainer[_type_pb2.Evidence]
     lexical_strength: float
@@ -294,4 +302,6 @@ class Candidate(_message.Message):
     propensity: float
     tokens: _type_pb2.Tensor
     token_fingerprint: str
-    def __init__(self, memory: _Optional[_Union[_type_pb2.Memory, _Mapping]] = ..., evidence: _Optional[_Iterable[_Union[_type_pb2.Evidence, _Mapping]]] = ..., lexical_strength: _Optional[float] = ..., pool_score: _Optional[float] = ..., pool: _Optional[_Union[_type_pb2.Pool, str]] = ..., pool_rank: _Optional[int] = ..., propensity: _Optional[float] = ..., tokens: _Optional[_Union[_type_pb2.Tensor, _Mapping]] = ..., token_fingerprint: _Optional[str] = ...) -> None: ...
+    salience_log_odds: float
+    outside_log_odds: float
+    def __init__(self, memory: _Optional[_Union[_type_pb2.Memory, _Mapping]] = ..., evidence: _Optional[_Iterable[_Union[_type_pb2.Evidence, _Mapping]]] = ..., lexical_strength: _Optional[float] = ..., pool_score: _Optional[float] = ..., pool: _Optional[_Union[_type_pb2.Pool, str]] = ..., pool_rank: _Optional[int] = ..., propensity: _Optional[float] = ..., tokens: _Optional[_Union[_type_pb2.Tensor, _Mapping]] = ..., token_fingerprint: _Optional[str] = ..., salience_log_odds: _Optional[float] = ..., outside_log_odds: _Optional[float] = ...) -> None: ...

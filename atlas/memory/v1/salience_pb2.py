@@ -22,35 +22,62 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from atlas.type.v1 import salience_pb2 as atlas_dot_type_dot_v1_dot_salience__pb2
 from atlas.type.v1 import type_pb2 as atlas_dot_type_dot_v1_dot_type__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x61tlas/memory/v1/salience.proto\x12\x0f\x61tlas.memory.v1\x1a\x18\x61tlas/type/v1/type.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8b\x01\n\tPoolEntry\x12\x11\n\tmemory_id\x18\x01 \x01(\t\x12\x12\n\ncollection\x18\x02 \x01(\t\x12\x12\n\ngeneration\x18\x03 \x01(\t\x12!\n\x04pool\x18\x04 \x01(\x0e\x32\x13.atlas.type.v1.Pool\x12\x0c\n\x04rank\x18\x05 \x01(\x05\x12\x12\n\npropensity\x18\x06 \x01(\x01\"\xd3\x01\n\x05\x45vent\x12\x11\n\tmemory_id\x18\x01 \x01(\t\x12(\n\x04kind\x18\x02 \x01(\x0e\x32\x1a.atlas.memory.v1.EventKind\x12\x11\n\traw_score\x18\x03 \x01(\x01\x12,\n\nscore_kind\x18\x04 \x01(\x0e\x32\x18.atlas.type.v1.ScoreKind\x12\x11\n\trelevance\x18\x05 \x01(\x01\x12\x1b\n\x13\x63\x61libration_version\x18\x06 \x01(\t\x12\x1c\n\x14rank_before_salience\x18\x07 \x01(\x05\"\xba\x02\n\x13RecordEventsRequest\x12#\n\x05scope\x18\x01 \x01(\x0b\x32\x14.atlas.type.v1.Scope\x12\x11\n\tsearch_id\x18\x02 \x01(\t\x12$\n\x05query\x18\x03 \x01(\x0b\x32\x15.atlas.type.v1.Tensor\x12\x13\n\x0b\x66ingerprint\x18\x04 \x01(\t\x12(\n\x04pool\x18\x05 \x03(\x0b\x32\x1a.atlas.memory.v1.PoolEntry\x12&\n\x06\x65vents\x18\x06 \x03(\x0b\x32\x16.atlas.memory.v1.Event\x12/\n\x0bsearch_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\ndurability\x18\x08 \x01(\x0e\x32\x19.atlas.type.v1.Durability\"\xd5\x01\n\x14RecordEventsResponse\x12\x16\n\x0e\x61\x63\x63\x65pted_count\x18\x01 \x01(\x05\x12\x17\n\x0f\x64uplicate_count\x18\x02 \x01(\x05\x12\x30\n\x08rejected\x18\x03 \x03(\x0b\x32\x1e.atlas.memory.v1.RejectedEvent\x12-\n\ndurability\x18\x04 \x01(\x0e\x32\x19.atlas.type.v1.Durability\x12+\n\x06timing\x18\x05 \x01(\x0b\x32\x1b.atlas.type.v1.ServerTiming\"2\n\rRejectedEvent\x12\x11\n\tmemory_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"M\n\x12GetSalienceRequest\x12#\n\x05scope\x18\x01 \x01(\x0b\x32\x14.atlas.type.v1.Scope\x12\x12\n\nmemory_ids\x18\x02 \x03(\t\"W\n\x13GetSalienceResponse\x12+\n\x08salience\x18\x01 \x03(\x0b\x32\x19.atlas.memory.v1.Salience\x12\x13\n\x0bmissing_ids\x18\x02 \x03(\t\"\xc9\x01\n\x08Salience\x12\x11\n\tmemory_id\x18\x01 \x01(\t\x12\x10\n\x08salience\x18\x02 \x01(\x01\x12\r\n\x05prior\x18\x03 \x01(\x01\x12\x10\n\x08log_odds\x18\x04 \x01(\x01\x12\x14\n\x0c\x65vidence_for\x18\x05 \x01(\x01\x12\x18\n\x10\x65vidence_against\x18\x06 \x01(\x01\x12\x13\n\x0b\x65vent_count\x18\x07 \x01(\x03\x12\x32\n\x0elast_retrieved\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*>\n\tEventKind\x12\x1a\n\x16\x45VENT_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11\x45VENT_KIND_RERANK\x10\x01\x32\xc8\x01\n\x0fSalienceService\x12[\n\x0cRecordEvents\x12$.atlas.memory.v1.RecordEventsRequest\x1a%.atlas.memory.v1.RecordEventsResponse\x12X\n\x0bGetSalience\x12#.atlas.memory.v1.GetSalienceRequest\x1a$.atlas.memory.v1.GetSalienceResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x61tlas/memory/v1/salience.proto\x12\x0f\x61tlas.memory.v1\x1a\x1c\x61tlas/type/v1/salience.proto\x1a\x18\x61tlas/type/v1/type.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa0\x01\n\tPoolEntry\x12\x11\n\tmemory_id\x18\x01 \x01(\t\x12\x12\n\ncollection\x18\x02 \x01(\t\x12\x12\n\ngeneration\x18\x03 \x01(\t\x12!\n\x04pool\x18\x04 \x01(\x0e\x32\x13.atlas.type.v1.Pool\x12\x0c\n\x04rank\x18\x05 \x01(\x05\x12\x12\n\npropensity\x18\x06 \x01(\x01\x12\x13\n\x0bresult_rank\x18\x07 \x01(\x05\"\xd1\x01\n\x05\x45vent\x12\x11\n\tmemory_id\x18\x01 \x01(\t\x12&\n\x04kind\x18\x02 \x01(\x0e\x32\x18.atlas.type.v1.EventKind\x12\x11\n\traw_score\x18\x03 \x01(\x01\x12,\n\nscore_kind\x18\x04 \x01(\x0e\x32\x18.atlas.type.v1.ScoreKind\x12\x11\n\trelevance\x18\x05 \x01(\x01\x12\x1b\n\x13\x63\x61libration_version\x18\x06 \x01(\t\x12\x1c\n\x14rank_before_salience\x18\x07 \x01(\x05\"\xec\x02\n\x13RecordEventsRequest\x12#\n\x05scope\x18\x01 \x01(\x0b\x32\x14.atlas.type.v1.Scope\x12\x11\n\tsearch_id\x18\x02 \x01(\t\x12$\n\x05query\x18\x03 \x01(\x0b\x32\x15.atlas.type.v1.Tensor\x12\x13\n\x0b\x66ingerprint\x18\x04 \x01(\t\x12(\n\x04pool\x18\x05 \x03(\x0b\x32\x1a.atlas.memory.v1.PoolEntry\x12&\n\x06\x65vents\x18\x06 \x03(\x0b\x32\x16.atlas.memory.v1.Event\x12/\n\x0bsearch_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\ndurability\x18\x08 \x01(\x0e\x32\x19.atlas.type.v1.Durability\x12\x30\n\x0csource_class\x18\t \x01(\x0e\x32\x1a.atlas.type.v1.SourceClass\"\xd5\x01\n\x14RecordEventsResponse\x12\x16\n\x0e\x61\x63\x63\x65pted_count\x18\x01 \x01(\x05\x12\x17\n\x0f\x64uplicate_count\x18\x02 \x01(\x05\x12\x30\n\x08rejected\x18\x03 \x03(\x0b\x32\x1e.atlas.memory.v1.RejectedEvent\x12-\n\ndurability\x18\x04 \x01(\x0e\x32\x19.atlas.type.v1.Durability\x12+\n\x06timing\x18\x05 \x01(\x0b\x32\x1b.atlas.type.v1.ServerTiming\"2\n\rRejectedEvent\x12\x11\n\tmemory_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"M\n\x12GetSalienceRequest\x12#\n\x05scope\x18\x01 \x01(\x0b\x32\x14.atlas.type.v1.Scope\x12\x12\n\nmemory_ids\x18\x02 \x03(\t\"U\n\x13GetSalienceResponse\x12)\n\x08salience\x18\x01 \x03(\x0b\x32\x17.atlas.type.v1.Salience\x12\x13\n\x0bmissing_ids\x18\x02 \x03(\t\"T\n\x08\x46\x65\x65\x64\x62\x61\x63k\x12\x11\n\tmemory_id\x18\x01 \x01(\t\x12&\n\x04kind\x18\x02 \x01(\x0e\x32\x18.atlas.type.v1.EventKind\x12\r\n\x05value\x18\x03 \x01(\x01\"\x8d\x02\n\x15RecordFeedbackRequest\x12#\n\x05scope\x18\x01 \x01(\x0b\x32\x14.atlas.type.v1.Scope\x12\x11\n\tsearch_id\x18\x02 \x01(\t\x12+\n\x08\x66\x65\x65\x64\x62\x61\x63k\x18\x03 \x03(\x0b\x32\x19.atlas.memory.v1.Feedback\x12\x30\n\x0csource_class\x18\x04 \x01(\x0e\x32\x1a.atlas.type.v1.SourceClass\x12.\n\nevent_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\ndurability\x18\x06 \x01(\x0e\x32\x19.atlas.type.v1.Durability\"\x8f\x01\n\x16RecordFeedbackResponse\x12\x16\n\x0e\x61\x63\x63\x65pted_count\x18\x01 \x01(\x05\x12\x17\n\x0f\x64uplicate_count\x18\x02 \x01(\x05\x12\x15\n\rignored_count\x18\x03 \x01(\x05\x12-\n\ndurability\x18\x04 \x01(\x0e\x32\x19.atlas.type.v1.Durability\"N\n\x14GetImpressionRequest\x12#\n\x05scope\x18\x01 \x01(\x0b\x32\x14.atlas.type.v1.Scope\x12\x11\n\tsearch_id\x18\x02 \x01(\t\"\xb9\x01\n\x15GetImpressionResponse\x12(\n\x04pool\x18\x01 \x03(\x0b\x32\x1a.atlas.memory.v1.PoolEntry\x12/\n\x0bsearch_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12%\n\x06\x63\x61ller\x18\x03 \x01(\x0b\x32\x15.atlas.type.v1.Caller\x12\x13\n\x06\x62ucket\x18\x04 \x01(\x05H\x00\x88\x01\x01\x42\t\n\x07_bucket\"P\n\x16\x45xplainSalienceRequest\x12#\n\x05scope\x18\x01 \x01(\x0b\x32\x14.atlas.type.v1.Scope\x12\x11\n\tmemory_id\x18\x02 \x01(\t\"R\n\x17\x45xplainSalienceResponse\x12\x37\n\x0b\x65xplanation\x18\x01 \x01(\x0b\x32\".atlas.type.v1.SalienceExplanation\"\x8f\x01\n\x13RevokeEventsRequest\x12#\n\x05scope\x18\x01 \x01(\x0b\x32\x14.atlas.type.v1.Scope\x12.\n\x08selector\x18\x02 \x01(\x0b\x32\x1c.atlas.type.v1.EventSelector\x12\x0f\n\x07\x64ry_run\x18\x03 \x01(\x08\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"E\n\x14RevokeEventsResponse\x12-\n\nrevocation\x18\x01 \x01(\x0b\x32\x19.atlas.type.v1.Revocation\"R\n\x16RebuildSalienceRequest\x12#\n\x05scope\x18\x01 \x01(\x0b\x32\x14.atlas.type.v1.Scope\x12\x13\n\x0brecalibrate\x18\x02 \x01(\x08\"Z\n\x17RebuildSalienceResponse\x12\x13\n\x0b\x65vent_count\x18\x01 \x01(\x03\x12\x13\n\x0bstate_count\x18\x02 \x01(\x03\x12\x15\n\rchanged_count\x18\x03 \x01(\x03\"L\n\x15GetStateDigestRequest\x12#\n\x05scope\x18\x01 \x01(\x0b\x32\x14.atlas.type.v1.Scope\x12\x0e\n\x06verify\x18\x02 \x01(\x08\"D\n\x16GetStateDigestResponse\x12*\n\x06\x64igest\x18\x01 \x01(\x0b\x32\x1a.atlas.type.v1.StateDigest\"{\n\x0c\x45raseRequest\x12#\n\x05scope\x18\x01 \x01(\x0b\x32\x14.atlas.type.v1.Scope\x12\x32\n\tselection\x18\x02 \x01(\x0b\x32\x1f.atlas.type.v1.ErasureSelection\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"X\n\rEraseResponse\x12.\n\x07receipt\x18\x01 \x01(\x0b\x32\x1d.atlas.type.v1.ErasureReceipt\x12\x17\n\x0f\x63ontent_sha256s\x18\x02 \x03(\t2\xdf\x06\n\x0fSalienceService\x12[\n\x0cRecordEvents\x12$.atlas.memory.v1.RecordEventsRequest\x1a%.atlas.memory.v1.RecordEventsResponse\x12\x61\n\x0eRecordFeedback\x12&.atlas.memory.v1.RecordFeedbackRequest\x1a\'.atlas.memory.v1.RecordFeedbackResponse\x12^\n\rGetImpression\x12%.atlas.memory.v1.GetImpressionRequest\x1a&.atlas.memory.v1.GetImpressionResponse\x12X\n\x0bGetSalience\x12#.atlas.memory.v1.GetSalienceRequest\x1a$.atlas.memory.v1.GetSalienceResponse\x12\x64\n\x0f\x45xplainSalience\x12\'.atlas.memory.v1.ExplainSalienceRequest\x1a(.atlas.memory.v1.ExplainSalienceResponse\x12[\n\x0cRevokeEvents\x12$.atlas.memory.v1.RevokeEventsRequest\x1a%.atlas.memory.v1.RevokeEventsResponse\x12\x64\n\x0fRebuildSalience\x12\'.atlas.memory.v1.RebuildSalienceRequest\x1a(.atlas.memory.v1.RebuildSalienceResponse\x12\x61\n\x0eGetStateDigest\x12&.atlas.memory.v1.GetStateDigestRequest\x1a\'.atlas.memory.v1.GetStateDigestResponse\x12\x46\n\x05\x45rase\x12\x1d.atlas.memory.v1.EraseRequest\x1a\x1e.atlas.memory.v1.EraseResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'atlas.memory.v1.salience_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_EVENTKIND']._serialized_start=1423
-  _globals['_EVENTKIND']._serialized_end=1485
-  _globals['_POOLENTRY']._serialized_start=111
-  _globals['_POOLENTRY']._serialized_end=250
-  _globals['_EVENT']._serialized_start=253
-  _globals['_EVENT']._serialized_end=464
-  _globals['_RECORDEVENTSREQUEST']._serialized_start=467
-  _globals['_RECORDEVENTSREQUEST']._serialized_end=781
-  _globals['_RECORDEVENTSRESPONSE']._serialized_start=784
-  _globals['_RECORDEVENTSRESPONSE']._serialized_end=997
-  _globals['_REJECTEDEVENT']._serialized_start=999
-  _globals['_REJECTEDEVENT']._serialized_end=1049
-  _globals['_GETSALIENCEREQUEST']._serialized_start=1051
-  _globals['_GETSALIENCEREQUEST']._serialized_end=1128
-  _globals['_GETSALIENCERESPONSE']._serialized_start=1130
-  _globals['_GETSALIENCERESPONSE']._serialized_end=1217
-  _globals['_SALIENCE']._serialized_start=1220
-  _globals['_SALIENCE']._serialized_end=1421
-  _globals['_SALIENCESERVICE']._serialized_start=1488
-  _globals['_SALIENCESERVICE']._serialized_end=1688
+  _globals['_POOLENTRY']._serialized_start=141
+  _globals['_POOLENTRY']._serialized_end=301
+  _globals['_EVENT']._serialized_start=304
+  _globals['_EVENT']._serialized_end=513
+  _globals['_RECORDEVENTSREQUEST']._serialized_start=516
+  _globals['_RECORDEVENTSREQUEST']._serialized_end=880
+  _globals['_RECORDEVENTSRESPONSE']._serialized_start=883
+  _globals['_RECORDEVENTSRESPONSE']._serialized_end=1096
+  _globals['_REJECTEDEVENT']._serialized_start=1098
+  _globals['_REJECTEDEVENT']._serialized_end=1148
+  _globals['_GETSALIENCEREQUEST']._serialized_start=1150
+  _globals['_GETSALIENCEREQUEST']._serialized_end=1227
+  _globals['_GETSALIENCERESPONSE']._serialized_start=1229
+  _globals['_GETSALIENCERESPONSE']._serialized_end=1314
+  _globals['_FEEDBACK']._serialized_start=1316
+  _globals['_FEEDBACK']._serialized_end=1400
+  _globals['_RECORDFEEDBACKREQUEST']._serialized_start=1403
+  _globals['_RECORDFEEDBACKREQUEST']._serialized_end=1672
+  _globals['_RECORDFEEDBACKRESPONSE']._serialized_start=1675
+  _globals['_RECORDFEEDBACKRESPONSE']._serialized_end=1818
+  _globals['_GETIMPRESSIONREQUEST']._serialized_start=1820
+  _globals['_GETIMPRESSIONREQUEST']._serialized_end=1898
+  _globals['_GETIMPRESSIONRESPONSE']._serialized_start=1901
+  _globals['_GETIMPRESSIONRESPONSE']._serialized_end=2086
+  _globals['_EXPLAINSALIENCEREQUEST']._serialized_start=2088
+  _globals['_EXPLAINSALIENCEREQUEST']._serialized_end=2168
+  _globals['_EXPLAINSALIENCERESPONSE']._serialized_start=2170
+  _globals['_EXPLAINSALIENCERESPONSE']._serialized_end=2252
+  _globals['_REVOKEEVENTSREQUEST']._serialized_start=2255
+  _globals['_REVOKEEVENTSREQUEST']._serialized_end=2398
+  _globals['_REVOKEEVENTSRESPONSE']._serialized_start=2400
+  _globals['_REVOKEEVENTSRESPONSE']._serialized_end=2469
+  _globals['_REBUILDSALIENCEREQUEST']._serialized_start=2471
+  _globals['_REBUILDSALIENCEREQUEST']._serialized_end=2553
+  _globals['_REBUILDSALIENCERESPONSE']._serialized_start=2555
+  _globals['_REBUILDSALIENCERESPONSE']._serialized_end=2645
+  _globals['_GETSTATEDIGESTREQUEST']._serialized_start=2647
+  _globals['_GETSTATEDIGESTREQUEST']._serialized_end=2723
+  _globals['_GETSTATEDIGESTRESPONSE']._serialized_start=2725
+  _globals['_GETSTATEDIGESTRESPONSE']._serialized_end=2793
+  _globals['_ERASEREQUEST']._serialized_start=2795
+  _globals['_ERASEREQUEST']._serialized_end=2918
+  _globals['_ERASERESPONSE']._serialized_start=2920
+  _globals['_ERASERESPONSE']._serialized_end=3008
+  _globals['_SALIENCESERVICE']._serialized_start=3011
+  _globals['_SALIENCESERVICE']._serialized_end=3874
 # @@protoc_insertion_point(module_scope)

@@ -40,10 +40,45 @@ class SalienceServiceStub:
                 request_serializer=atlas_dot_memory_dot_v1_dot_salience__pb2.RecordEventsRequest.SerializeToString,
                 response_deserializer=atlas_dot_memory_dot_v1_dot_salience__pb2.RecordEventsResponse.FromString,
                 _registered_method=True)
+        self.RecordFeedback = channel.unary_unary(
+                '/atlas.memory.v1.SalienceService/RecordFeedback',
+                request_serializer=atlas_dot_memory_dot_v1_dot_salience__pb2.RecordFeedbackRequest.SerializeToString,
+                response_deserializer=atlas_dot_memory_dot_v1_dot_salience__pb2.RecordFeedbackResponse.FromString,
+                _registered_method=True)
+        self.GetImpression = channel.unary_unary(
+                '/atlas.memory.v1.SalienceService/GetImpression',
+                request_serializer=atlas_dot_memory_dot_v1_dot_salience__pb2.GetImpressionRequest.SerializeToString,
+                response_deserializer=atlas_dot_memory_dot_v1_dot_salience__pb2.GetImpressionResponse.FromString,
+                _registered_method=True)
         self.GetSalience = channel.unary_unary(
                 '/atlas.memory.v1.SalienceService/GetSalience',
                 request_serializer=atlas_dot_memory_dot_v1_dot_salience__pb2.GetSalienceRequest.SerializeToString,
                 response_deserializer=atlas_dot_memory_dot_v1_dot_salience__pb2.GetSalienceResponse.FromString,
+                _registered_method=True)
+        self.ExplainSalience = channel.unary_unary(
+                '/atlas.memory.v1.SalienceService/ExplainSalience',
+                request_serializer=atlas_dot_memory_dot_v1_dot_salience__pb2.ExplainSalienceRequest.SerializeToString,
+                response_deserializer=atlas_dot_memory_dot_v1_dot_salience__pb2.ExplainSalienceResponse.FromString,
+                _registered_method=True)
+        self.RevokeEvents = channel.unary_unary(
+                '/atlas.memory.v1.SalienceService/RevokeEvents',
+                request_serializer=atlas_dot_memory_dot_v1_dot_salience__pb2.RevokeEventsRequest.SerializeToString,
+                response_deserializer=atlas_dot_memory_dot_v1_dot_salience__pb2.RevokeEventsResponse.FromString,
+                _registered_method=True)
+        self.RebuildSalience = channel.unary_unary(
+                '/atlas.memory.v1.SalienceService/RebuildSalience',
+                request_serializer=atlas_dot_memory_dot_v1_dot_salience__pb2.RebuildSalienceRequest.SerializeToString,
+                response_deserializer=atlas_dot_memory_dot_v1_dot_salience__pb2.RebuildSalienceResponse.FromString,
+                _registered_method=True)
+        self.GetStateDigest = channel.unary_unary(
+                '/atlas.memory.v1.SalienceService/GetStateDigest',
+                request_serializer=atlas_dot_memory_dot_v1_dot_salience__pb2.GetStateDigestRequest.SerializeToString,
+                response_deserializer=atlas_dot_memory_dot_v1_dot_salience__pb2.GetStateDigestResponse.FromString,
+                _registered_method=True)
+        self.Erase = channel.unary_unary(
+                '/atlas.memory.v1.SalienceService/Erase',
+                request_serializer=atlas_dot_memory_dot_v1_dot_salience__pb2.EraseRequest.SerializeToString,
+                response_deserializer=atlas_dot_memory_dot_v1_dot_salience__pb2.EraseResponse.FromString,
                 _registered_method=True)
 
 
@@ -56,8 +91,27 @@ class SalienceServiceServicer:
 
         Safe to retry: an event counts once however often it comes. An event is rejected, and said so, if its memory was not in
         that search's pool or not in the CLEAN part of it, or its score is not finite. Fails with `INVALID_ARGUMENT` for a missing `search_id`, a query vector
-        with bad values, or a time more than 5 minutes ahead; with `ABORTED` if the search was recorded with another pool; with
+        with bad values, or a time more than 5 minutes ahead; with `FAILED_PRECONDITION` for a generation that the
+        collection does not have; with `ABORTED` if the search was recorded with another pool or an event with another score; with
         `RESOURCE_EXHAUSTED` (DISK_FULL) below the free-space watermark.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordFeedback(self, request, context):
+        """Records evidence about a search that was recorded before: use, feedback, outcomes, pins. All or nothing, and on disk by default.
+
+        Safe to retry: an event counts once however often it comes. Fails with `NOT_FOUND` for an unknown search or memory; with `INVALID_ARGUMENT` for a memory that was
+        not in that search's pool, a kind that is not outside evidence, a value outside [0, 1] or a time more than 5 minutes ahead; with `ABORTED` if the same event was recorded with another
+        value; with `RESOURCE_EXHAUSTED` if the principal's budget of the day is used up, or (DISK_FULL) below the free-space watermark.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetImpression(self, request, context):
+        """Gives a recorded search: its pool, its bucket, its time. Pure. Fails with `NOT_FOUND` for an unknown search, or one older than the retention.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -65,6 +119,47 @@ class SalienceServiceServicer:
 
     def GetSalience(self, request, context):
         """Reads the salience of memories. Pure. Unknown ids are listed, not refused.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainSalience(self, request, context):
+        """Says how the salience of a memory came about: sums by bucket, events, constants. Pure. Fails with `NOT_FOUND`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeEvents(self, request, context):
+        """Takes events back: afterwards everything is as if they had never been reported, and reporting them again changes nothing.
+
+        Safe to retry. Fails with `INVALID_ARGUMENT` for an empty selector; with `ABORTED` if `request_id` was used with other content.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RebuildSalience(self, request, context):
+        """Folds all sums anew from the ledger, reading raw scores with the current calibration where it is asked for.
+
+        Safe to retry. What is counted meanwhile is not lost. Fails with `FAILED_PRECONDITION` if an event has a calibration that this version does not know.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetStateDigest(self, request, context):
+        """Digests what the tenant has. Pure; reads everything, so it is for proofs and not for loops.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Erase(self, request, context):
+        """Erases memories or a principal's traces for good: vectors, payload, ledger, impressions, kept answers; and says what it erased.
+
+        Safe to retry: what is gone counts 0. The acknowledgement survives POWER_LOSS. Fails with `INVALID_ARGUMENT` for an empty selection; with `UNAVAILABLE` while the engine restarts.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -78,10 +173,45 @@ def add_SalienceServiceServicer_to_server(servicer, server):
                     request_deserializer=atlas_dot_memory_dot_v1_dot_salience__pb2.RecordEventsRequest.FromString,
                     response_serializer=atlas_dot_memory_dot_v1_dot_salience__pb2.RecordEventsResponse.SerializeToString,
             ),
+            'RecordFeedback': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordFeedback,
+                    request_deserializer=atlas_dot_memory_dot_v1_dot_salience__pb2.RecordFeedbackRequest.FromString,
+                    response_serializer=atlas_dot_memory_dot_v1_dot_salience__pb2.RecordFeedbackResponse.SerializeToString,
+            ),
+            'GetImpression': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetImpression,
+                    request_deserializer=atlas_dot_memory_dot_v1_dot_salience__pb2.GetImpressionRequest.FromString,
+                    response_serializer=atlas_dot_memory_dot_v1_dot_salience__pb2.GetImpressionResponse.SerializeToString,
+            ),
             'GetSalience': grpc.unary_unary_rpc_method_handler(
                     servicer.GetSalience,
                     request_deserializer=atlas_dot_memory_dot_v1_dot_salience__pb2.GetSalienceRequest.FromString,
                     response_serializer=atlas_dot_memory_dot_v1_dot_salience__pb2.GetSalienceResponse.SerializeToString,
+            ),
+            'ExplainSalience': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainSalience,
+                    request_deserializer=atlas_dot_memory_dot_v1_dot_salience__pb2.ExplainSalienceRequest.FromString,
+                    response_serializer=atlas_dot_memory_dot_v1_dot_salience__pb2.ExplainSalienceResponse.SerializeToString,
+            ),
+            'RevokeEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeEvents,
+                    request_deserializer=atlas_dot_memory_dot_v1_dot_salience__pb2.RevokeEventsRequest.FromString,
+                    response_serializer=atlas_dot_memory_dot_v1_dot_salience__pb2.RevokeEventsResponse.SerializeToString,
+            ),
+            'RebuildSalience': grpc.unary_unary_rpc_method_handler(
+                    servicer.RebuildSalience,
+                    request_deserializer=atlas_dot_memory_dot_v1_dot_salience__pb2.RebuildSalienceRequest.FromString,
+                    response_serializer=atlas_dot_memory_dot_v1_dot_salience__pb2.RebuildSalienceResponse.SerializeToString,
+            ),
+            'GetStateDigest': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStateDigest,
+                    request_deserializer=atlas_dot_memory_dot_v1_dot_salience__pb2.GetStateDigestRequest.FromString,
+                    response_serializer=atlas_dot_memory_dot_v1_dot_salience__pb2.GetStateDigestResponse.SerializeToString,
+            ),
+            'Erase': grpc.unary_unary_rpc_method_handler(
+                    servicer.Erase,
+                    request_deserializer=atlas_dot_memory_dot_v1_dot_salience__pb2.EraseRequest.FromString,
+                    response_serializer=atlas_dot_memory_dot_v1_dot_salience__pb2.EraseResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -123,6 +253,60 @@ class SalienceService:
             _registered_method=True)
 
     @staticmethod
+    def RecordFeedback(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atlas.memory.v1.SalienceService/RecordFeedback',
+            atlas_dot_memory_dot_v1_dot_salience__pb2.RecordFeedbackRequest.SerializeToString,
+            atlas_dot_memory_dot_v1_dot_salience__pb2.RecordFeedbackResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetImpression(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atlas.memory.v1.SalienceService/GetImpression',
+            atlas_dot_memory_dot_v1_dot_salience__pb2.GetImpressionRequest.SerializeToString,
+            atlas_dot_memory_dot_v1_dot_salience__pb2.GetImpressionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GetSalience(request,
             target,
             options=(),
@@ -139,6 +323,141 @@ class SalienceService:
             '/atlas.memory.v1.SalienceService/GetSalience',
             atlas_dot_memory_dot_v1_dot_salience__pb2.GetSalienceRequest.SerializeToString,
             atlas_dot_memory_dot_v1_dot_salience__pb2.GetSalienceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainSalience(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atlas.memory.v1.SalienceService/ExplainSalience',
+            atlas_dot_memory_dot_v1_dot_salience__pb2.ExplainSalienceRequest.SerializeToString,
+            atlas_dot_memory_dot_v1_dot_salience__pb2.ExplainSalienceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atlas.memory.v1.SalienceService/RevokeEvents',
+            atlas_dot_memory_dot_v1_dot_salience__pb2.RevokeEventsRequest.SerializeToString,
+            atlas_dot_memory_dot_v1_dot_salience__pb2.RevokeEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RebuildSalience(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atlas.memory.v1.SalienceService/RebuildSalience',
+            atlas_dot_memory_dot_v1_dot_salience__pb2.RebuildSalienceRequest.SerializeToString,
+            atlas_dot_memory_dot_v1_dot_salience__pb2.RebuildSalienceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStateDigest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atlas.memory.v1.SalienceService/GetStateDigest',
+            atlas_dot_memory_dot_v1_dot_salience__pb2.GetStateDigestRequest.SerializeToString,
+            atlas_dot_memory_dot_v1_dot_salience__pb2.GetStateDigestResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Erase(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atlas.memory.v1.SalienceService/Erase',
+            atlas_dot_memory_dot_v1_dot_salience__pb2.EraseRequest.SerializeToString,
+            atlas_dot_memory_dot_v1_dot_salience__pb2.EraseResponse.FromString,
             options,
             channel_credentials,
             insecure,

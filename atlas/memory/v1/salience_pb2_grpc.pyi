@@ -38,11 +38,40 @@ class SalienceServiceStub:
 
     Safe to retry: an event counts once however often it comes. An event is rejected, and said so, if its memory was not in
     that search's pool or not in the CLEAN part of it, or its score is not finite. Fails with `INVALID_ARGUMENT` for a missing `search_id`, a query vector
-    with bad values, or a time more than 5 minutes ahead; with `ABORTED` if the search was recorded with another pool; with
+    with bad values, or a time more than 5 minutes ahead; with `FAILED_PRECONDITION` for a generation that the
+    collection does not have; with `ABORTED` if the search was recorded with another pool or an event with another score; with
     `RESOURCE_EXHAUSTED` (DISK_FULL) below the free-space watermark.
     """
+    RecordFeedback: _grpc.UnaryUnaryMultiCallable[_salience_pb2.RecordFeedbackRequest, _salience_pb2.RecordFeedbackResponse]
+    """Records evidence about a search that was recorded before: use, feedback, outcomes, pins. All or nothing, and on disk by default.
+
+    Safe to retry: an event counts once however often it comes. Fails with `NOT_FOUND` for an unknown search or memory; with `INVALID_ARGUMENT` for a memory that was
+    not in that search's pool, a kind that is not outside evidence, a value outside [0, 1] or a time more than 5 minutes ahead; with `ABORTED` if the same event was recorded with another
+    value; with `RESOURCE_EXHAUSTED` if the principal's budget of the day is used up, or (DISK_FULL) below the free-space watermark.
+    """
+    GetImpression: _grpc.UnaryUnaryMultiCallable[_salience_pb2.GetImpressionRequest, _salience_pb2.GetImpressionResponse]
+    """Gives a recorded search: its pool, its bucket, its time. Pure. Fails with `NOT_FOUND` for an unknown search, or one older than the retention."""
     GetSalience: _grpc.UnaryUnaryMultiCallable[_salience_pb2.GetSalienceRequest, _salience_pb2.GetSalienceResponse]
     """Reads the salience of memories. Pure. Unknown ids are listed, not refused."""
+    ExplainSalience: _grpc.UnaryUnaryMultiCallable[_salience_pb2.ExplainSalienceRequest, _salience_pb2.ExplainSalienceResponse]
+    """Says how the salience of a memory came about: sums by bucket, events, constants. Pure. Fails with `NOT_FOUND`."""
+    RevokeEvents: _grpc.UnaryUnaryMultiCallable[_salience_pb2.RevokeEventsRequest, _salience_pb2.RevokeEventsResponse]
+    """Takes events back: afterwards everything is as if they had never been reported, and reporting them again changes nothing.
+
+    Safe to retry. Fails with `INVALID_ARGUMENT` for an empty selector; with `ABORTED` if `request_id` was used with other content.
+    """
+    RebuildSalience: _grpc.UnaryUnaryMultiCallable[_salience_pb2.RebuildSalienceRequest, _salience_pb2.RebuildSalienceResponse]
+    """Folds all sums anew from the ledger, reading raw scores with the current calibration where it is asked for.
+
+    Safe to retry. What is counted meanwhile is not lost. Fails with `FAILED_PRECONDITION` if an event has a calibration that this version does not know.
+    """
+    GetStateDigest: _grpc.UnaryUnaryMultiCallable[_salience_pb2.GetStateDigestRequest, _salience_pb2.GetStateDigestResponse]
+    """Digests what the tenant has. Pure; reads everything, so it is for proofs and not for loops."""
+    Erase: _grpc.UnaryUnaryMultiCallable[_salience_pb2.EraseRequest, _salience_pb2.EraseResponse]
+    """Erases memories or a principal's traces for good: vectors, payload, ledger, impressions, kept answers; and says what it erased.
+
+    Safe to retry: what is gone counts 0. The acknowledgement survives POWER_LOSS. Fails with `INVALID_ARGUMENT` for an empty selection; with `UNAVAILABLE` while the engine restarts.
+    """
 
 @_typing.type_check_only
 class SalienceServiceAsyncStub(SalienceServiceStub):
@@ -54,11 +83,40 @@ class SalienceServiceAsyncStub(SalienceServiceStub):
 
     Safe to retry: an event counts once however often it comes. An event is rejected, and said so, if its memory was not in
     that search's pool or not in the CLEAN part of it, or its score is not finite. Fails with `INVALID_ARGUMENT` for a missing `search_id`, a query vector
-    with bad values, or a time more than 5 minutes ahead; with `ABORTED` if the search was recorded with another pool; with
+    with bad values, or a time more than 5 minutes ahead; with `FAILED_PRECONDITION` for a generation that the
+    collection does not have; with `ABORTED` if the search was recorded with another pool or an event with another score; with
     `RESOURCE_EXHAUSTED` (DISK_FULL) below the free-space watermark.
     """
+    RecordFeedback: _aio.UnaryUnaryMultiCallable[_salience_pb2.RecordFeedbackRequest, _salience_pb2.RecordFeedbackResponse]  # type: ignore[assignment]
+    """Records evidence about a search that was recorded before: use, feedback, outcomes, pins. All or nothing, and on disk by default.
+
+    Safe to retry: an event counts once however often it comes. Fails with `NOT_FOUND` for an unknown search or memory; with `INVALID_ARGUMENT` for a memory that was
+    not in that search's pool, a kind that is not outside evidence, a value outside [0, 1] or a time more than 5 minutes ahead; with `ABORTED` if the same event was recorded with another
+    value; with `RESOURCE_EXHAUSTED` if the principal's budget of the day is used up, or (DISK_FULL) below the free-space watermark.
+    """
+    GetImpression: _aio.UnaryUnaryMultiCallable[_salience_pb2.GetImpressionRequest, _salience_pb2.GetImpressionResponse]  # type: ignore[assignment]
+    """Gives a recorded search: its pool, its bucket, its time. Pure. Fails with `NOT_FOUND` for an unknown search, or one older than the retention."""
     GetSalience: _aio.UnaryUnaryMultiCallable[_salience_pb2.GetSalienceRequest, _salience_pb2.GetSalienceResponse]  # type: ignore[assignment]
     """Reads the salience of memories. Pure. Unknown ids are listed, not refused."""
+    ExplainSalience: _aio.UnaryUnaryMultiCallable[_salience_pb2.ExplainSalienceRequest, _salience_pb2.ExplainSalienceResponse]  # type: ignore[assignment]
+    """Says how the salience of a memory came about: sums by bucket, events, constants. Pure. Fails with `NOT_FOUND`."""
+    RevokeEvents: _aio.UnaryUnaryMultiCallable[_salience_pb2.RevokeEventsRequest, _salience_pb2.RevokeEventsResponse]  # type: ignore[assignment]
+    """Takes events back: afterwards everything is as if they had never been reported, and reporting them again changes nothing.
+
+    Safe to retry. Fails with `INVALID_ARGUMENT` for an empty selector; with `ABORTED` if `request_id` was used with other content.
+    """
+    RebuildSalience: _aio.UnaryUnaryMultiCallable[_salience_pb2.RebuildSalienceRequest, _salience_pb2.RebuildSalienceResponse]  # type: ignore[assignment]
+    """Folds all sums anew from the ledger, reading raw scores with the current calibration where it is asked for.
+
+    Safe to retry. What is counted meanwhile is not lost. Fails with `FAILED_PRECONDITION` if an event has a calibration that this version does not know.
+    """
+    GetStateDigest: _aio.UnaryUnaryMultiCallable[_salience_pb2.GetStateDigestRequest, _salience_pb2.GetStateDigestResponse]  # type: ignore[assignment]
+    """Digests what the tenant has. Pure; reads everything, so it is for proofs and not for loops."""
+    Erase: _aio.UnaryUnaryMultiCallable[_salience_pb2.EraseRequest, _salience_pb2.EraseResponse]  # type: ignore[assignment]
+    """Erases memories or a principal's traces for good: vectors, payload, ledger, impressions, kept answers; and says what it erased.
+
+    Safe to retry: what is gone counts 0. The acknowledgement survives POWER_LOSS. Fails with `INVALID_ARGUMENT` for an empty selection; with `UNAVAILABLE` while the engine restarts.
+    """
 
 class SalienceServiceServicer(metaclass=_abc_1.ABCMeta):
     """Records evidence and reads what follows from it."""
@@ -73,9 +131,31 @@ class SalienceServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Safe to retry: an event counts once however often it comes. An event is rejected, and said so, if its memory was not in
         that search's pool or not in the CLEAN part of it, or its score is not finite. Fails with `INVALID_ARGUMENT` for a missing `search_id`, a query vector
-        with bad values, or a time more than 5 minutes ahead; with `ABORTED` if the search was recorded with another pool; with
+        with bad values, or a time more than 5 minutes ahead; with `FAILED_PRECONDITION` for a generation that the
+        collection does not have; with `ABORTED` if the search was recorded with another pool or an event with another score; with
         `RESOURCE_EXHAUSTED` (DISK_FULL) below the free-space watermark.
         """
+
+    @_abc_1.abstractmethod
+    def RecordFeedback(
+        self,
+        request: _salience_pb2.RecordFeedbackRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_salience_pb2.RecordFeedbackResponse, _abc.Awaitable[_salience_pb2.RecordFeedbackResponse]]:
+        """Records evidence about a search that was recorded before: use, feedback, outcomes, pins. All or nothing, and on disk by default.
+
+        Safe to retry: an event counts once however often it comes. Fails with `NOT_FOUND` for an unknown search or memory; with `INVALID_ARGUMENT` for a memory that was
+        not in that search's pool, a kind that is not outside evidence, a value outside [0, 1] or a time more than 5 minutes ahead; with `ABORTED` if the same event was recorded with another
+        value; with `RESOURCE_EXHAUSTED` if the principal's budget of the day is used up, or (DISK_FULL) below the free-space watermark.
+        """
+
+    @_abc_1.abstractmethod
+    def GetImpression(
+        self,
+        request: _salience_pb2.GetImpressionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_salience_pb2.GetImpressionResponse, _abc.Awaitable[_salience_pb2.GetImpressionResponse]]:
+        """Gives a recorded search: its pool, its bucket, its time. Pure. Fails with `NOT_FOUND` for an unknown search, or one older than the retention."""
 
     @_abc_1.abstractmethod
     def GetSalience(
@@ -84,5 +164,54 @@ class SalienceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_salience_pb2.GetSalienceResponse, _abc.Awaitable[_salience_pb2.GetSalienceResponse]]:
         """Reads the salience of memories. Pure. Unknown ids are listed, not refused."""
+
+    @_abc_1.abstractmethod
+    def ExplainSalience(
+        self,
+        request: _salience_pb2.ExplainSalienceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_salience_pb2.ExplainSalienceResponse, _abc.Awaitable[_salience_pb2.ExplainSalienceResponse]]:
+        """Says how the salience of a memory came about: sums by bucket, events, constants. Pure. Fails with `NOT_FOUND`."""
+
+    @_abc_1.abstractmethod
+    def RevokeEvents(
+        self,
+        request: _salience_pb2.RevokeEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_salience_pb2.RevokeEventsResponse, _abc.Awaitable[_salience_pb2.RevokeEventsResponse]]:
+        """Takes events back: afterwards everything is as if they had never been reported, and reporting them again changes nothing.
+
+        Safe to retry. Fails with `INVALID_ARGUMENT` for an empty selector; with `ABORTED` if `request_id` was used with other content.
+        """
+
+    @_abc_1.abstractmethod
+    def RebuildSalience(
+        self,
+        request: _salience_pb2.RebuildSalienceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_salience_pb2.RebuildSalienceResponse, _abc.Awaitable[_salience_pb2.RebuildSalienceResponse]]:
+        """Folds all sums anew from the ledger, reading raw scores with the current calibration where it is asked for.
+
+        Safe to retry. What is counted meanwhile is not lost. Fails with `FAILED_PRECONDITION` if an event has a calibration that this version does not know.
+        """
+
+    @_abc_1.abstractmethod
+    def GetStateDigest(
+        self,
+        request: _salience_pb2.GetStateDigestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_salience_pb2.GetStateDigestResponse, _abc.Awaitable[_salience_pb2.GetStateDigestResponse]]:
+        """Digests what the tenant has. Pure; reads everything, so it is for proofs and not for loops."""
+
+    @_abc_1.abstractmethod
+    def Erase(
+        self,
+        request: _salience_pb2.EraseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_salience_pb2.EraseResponse, _abc.Awaitable[_salience_pb2.EraseResponse]]:
+        """Erases memories or a principal's traces for good: vectors, payload, ledger, impressions, kept answers; and says what it erased.
+
+        Safe to retry: what is gone counts 0. The acknowledgement survives POWER_LOSS. Fails with `INVALID_ARGUMENT` for an empty selection; with `UNAVAILABLE` while the engine restarts.
+        """
 
 def add_SalienceServiceServicer_to_server(servicer: SalienceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

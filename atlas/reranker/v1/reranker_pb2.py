@@ -26,27 +26,31 @@ from atlas.type.v1 import type_pb2 as atlas_dot_type_dot_v1_dot_type__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n atlas/reranker/v1/reranker.proto\x12\x11\x61tlas.reranker.v1\x1a\x18\x61tlas/type/v1/type.proto\x1a\x1egoogle/protobuf/duration.proto\"\x15\n\x13GetModelInfoRequest\"\xa5\x01\n\x14GetModelInfoResponse\x12\'\n\x05model\x18\x01 \x01(\x0b\x32\x18.atlas.type.v1.ModelInfo\x12,\n\nscore_kind\x18\x02 \x01(\x0e\x32\x18.atlas.type.v1.ScoreKind\x12\x1b\n\x13\x63\x61libration_version\x18\x03 \x01(\t\x12\x19\n\x11token_cache_bytes\x18\x04 \x01(\x03\"\xae\x02\n\rRerankRequest\x12#\n\x05query\x18\x01 \x01(\x0b\x32\x14.atlas.type.v1.Input\x12\x30\n\ncandidates\x18\x02 \x03(\x0b\x32\x1c.atlas.reranker.v1.Candidate\x12-\n\ntruncation\x18\x03 \x01(\x0e\x32\x19.atlas.type.v1.Truncation\x12.\n\x06\x62udget\x18\x04 \x01(\x0b\x32\x19.atlas.reranker.v1.BudgetH\x00\x88\x01\x01\x12\x30\n\x0cquery_tokens\x18\x05 \x01(\x0b\x32\x15.atlas.type.v1.TensorH\x01\x88\x01\x01\x12\x19\n\x11query_fingerprint\x18\x06 \x01(\tB\t\n\x07_budgetB\x0f\n\r_query_tokens\"\x8a\x01\n\tCandidate\x12\n\n\x02id\x18\x01 \x01(\t\x12%\n\x07\x63ontent\x18\x02 \x01(\x0b\x32\x14.atlas.type.v1.Input\x12*\n\x06tokens\x18\x03 \x01(\x0b\x32\x15.atlas.type.v1.TensorH\x00\x88\x01\x01\x12\x13\n\x0b\x66ingerprint\x18\x04 \x01(\tB\t\n\x07_tokens\"]\n\x06\x42udget\x12+\n\x08max_time\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\nmax_tokens\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\r\n\x0b_max_tokens\"\xb2\x01\n\x0eRerankResponse\x12\x31\n\x06scores\x18\x01 \x03(\x0b\x32!.atlas.reranker.v1.CandidateScore\x12\x1b\n\x13\x63\x61libration_version\x18\x02 \x01(\t\x12+\n\x06timing\x18\x03 \x01(\x0b\x32\x1b.atlas.type.v1.ServerTiming\x12#\n\x05usage\x18\x04 \x01(\x0b\x32\x14.atlas.type.v1.Usage\"\xce\x01\n\x0e\x43\x61ndidateScore\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06scored\x18\x02 \x01(\x08\x12\x16\n\traw_score\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12,\n\nscore_kind\x18\x04 \x01(\x0e\x32\x18.atlas.type.v1.ScoreKind\x12\x16\n\trelevance\x18\x05 \x01(\x01H\x01\x88\x01\x01\x12\x13\n\x0btoken_count\x18\x06 \x01(\x05\x12\x11\n\ttruncated\x18\x07 \x01(\x08\x42\x0c\n\n_raw_scoreB\x0c\n\n_relevance2\xc1\x01\n\x0fRerankerService\x12_\n\x0cGetModelInfo\x12&.atlas.reranker.v1.GetModelInfoRequest\x1a\'.atlas.reranker.v1.GetModelInfoResponse\x12M\n\x06Rerank\x12 .atlas.reranker.v1.RerankRequest\x1a!.atlas.reranker.v1.RerankResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n atlas/reranker/v1/reranker.proto\x12\x11\x61tlas.reranker.v1\x1a\x18\x61tlas/type/v1/type.proto\x1a\x1egoogle/protobuf/duration.proto\"0\n\x15\x46orgetPassagesRequest\x12\x17\n\x0f\x63ontent_sha256s\x18\x01 \x03(\t\"1\n\x16\x46orgetPassagesResponse\x12\x17\n\x0f\x66orgotten_count\x18\x01 \x01(\x05\"\x15\n\x13GetModelInfoRequest\"\xa5\x01\n\x14GetModelInfoResponse\x12\'\n\x05model\x18\x01 \x01(\x0b\x32\x18.atlas.type.v1.ModelInfo\x12,\n\nscore_kind\x18\x02 \x01(\x0e\x32\x18.atlas.type.v1.ScoreKind\x12\x1b\n\x13\x63\x61libration_version\x18\x03 \x01(\t\x12\x19\n\x11token_cache_bytes\x18\x04 \x01(\x03\"\xae\x02\n\rRerankRequest\x12#\n\x05query\x18\x01 \x01(\x0b\x32\x14.atlas.type.v1.Input\x12\x30\n\ncandidates\x18\x02 \x03(\x0b\x32\x1c.atlas.reranker.v1.Candidate\x12-\n\ntruncation\x18\x03 \x01(\x0e\x32\x19.atlas.type.v1.Truncation\x12.\n\x06\x62udget\x18\x04 \x01(\x0b\x32\x19.atlas.reranker.v1.BudgetH\x00\x88\x01\x01\x12\x30\n\x0cquery_tokens\x18\x05 \x01(\x0b\x32\x15.atlas.type.v1.TensorH\x01\x88\x01\x01\x12\x19\n\x11query_fingerprint\x18\x06 \x01(\tB\t\n\x07_budgetB\x0f\n\r_query_tokens\"\x8a\x01\n\tCandidate\x12\n\n\x02id\x18\x01 \x01(\t\x12%\n\x07\x63ontent\x18\x02 \x01(\x0b\x32\x14.atlas.type.v1.Input\x12*\n\x06tokens\x18\x03 \x01(\x0b\x32\x15.atlas.type.v1.TensorH\x00\x88\x01\x01\x12\x13\n\x0b\x66ingerprint\x18\x04 \x01(\tB\t\n\x07_tokens\"]\n\x06\x42udget\x12+\n\x08max_time\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\nmax_tokens\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\r\n\x0b_max_tokens\"\xb2\x01\n\x0eRerankResponse\x12\x31\n\x06scores\x18\x01 \x03(\x0b\x32!.atlas.reranker.v1.CandidateScore\x12\x1b\n\x13\x63\x61libration_version\x18\x02 \x01(\t\x12+\n\x06timing\x18\x03 \x01(\x0b\x32\x1b.atlas.type.v1.ServerTiming\x12#\n\x05usage\x18\x04 \x01(\x0b\x32\x14.atlas.type.v1.Usage\"\xce\x01\n\x0e\x43\x61ndidateScore\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06scored\x18\x02 \x01(\x08\x12\x16\n\traw_score\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12,\n\nscore_kind\x18\x04 \x01(\x0e\x32\x18.atlas.type.v1.ScoreKind\x12\x16\n\trelevance\x18\x05 \x01(\x01H\x01\x88\x01\x01\x12\x13\n\x0btoken_count\x18\x06 \x01(\x05\x12\x11\n\ttruncated\x18\x07 \x01(\x08\x42\x0c\n\n_raw_scoreB\x0c\n\n_relevance2\xa8\x02\n\x0fRerankerService\x12_\n\x0cGetModelInfo\x12&.atlas.reranker.v1.GetModelInfoRequest\x1a\'.atlas.reranker.v1.GetModelInfoResponse\x12M\n\x06Rerank\x12 .atlas.reranker.v1.RerankRequest\x1a!.atlas.reranker.v1.RerankResponse\x12\x65\n\x0e\x46orgetPassages\x12(.atlas.reranker.v1.ForgetPassagesRequest\x1a).atlas.reranker.v1.ForgetPassagesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'atlas.reranker.v1.reranker_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GETMODELINFOREQUEST']._serialized_start=113
-  _globals['_GETMODELINFOREQUEST']._serialized_end=134
-  _globals['_GETMODELINFORESPONSE']._serialized_start=137
-  _globals['_GETMODELINFORESPONSE']._serialized_end=302
-  _globals['_RERANKREQUEST']._serialized_start=305
-  _globals['_RERANKREQUEST']._serialized_end=607
-  _globals['_CANDIDATE']._serialized_start=610
-  _globals['_CANDIDATE']._serialized_end=748
-  _globals['_BUDGET']._serialized_start=750
-  _globals['_BUDGET']._serialized_end=843
-  _globals['_RERANKRESPONSE']._serialized_start=846
-  _globals['_RERANKRESPONSE']._serialized_end=1024
-  _globals['_CANDIDATESCORE']._serialized_start=1027
-  _globals['_CANDIDATESCORE']._serialized_end=1233
-  _globals['_RERANKERSERVICE']._serialized_start=1236
-  _globals['_RERANKERSERVICE']._serialized_end=1429
+  _globals['_FORGETPASSAGESREQUEST']._serialized_start=113
+  _globals['_FORGETPASSAGESREQUEST']._serialized_end=161
+  _globals['_FORGETPASSAGESRESPONSE']._serialized_start=163
+  _globals['_FORGETPASSAGESRESPONSE']._serialized_end=212
+  _globals['_GETMODELINFOREQUEST']._serialized_start=214
+  _globals['_GETMODELINFOREQUEST']._serialized_end=235
+  _globals['_GETMODELINFORESPONSE']._serialized_start=238
+  _globals['_GETMODELINFORESPONSE']._serialized_end=403
+  _globals['_RERANKREQUEST']._serialized_start=406
+  _globals['_RERANKREQUEST']._serialized_end=708
+  _globals['_CANDIDATE']._serialized_start=711
+  _globals['_CANDIDATE']._serialized_end=849
+  _globals['_BUDGET']._serialized_start=851
+  _globals['_BUDGET']._serialized_end=944
+  _globals['_RERANKRESPONSE']._serialized_start=947
+  _globals['_RERANKRESPONSE']._serialized_end=1125
+  _globals['_CANDIDATESCORE']._serialized_start=1128
+  _globals['_CANDIDATESCORE']._serialized_end=1334
+  _globals['_RERANKERSERVICE']._serialized_start=1337
+  _globals['_RERANKERSERVICE']._serialized_end=1633
 # @@protoc_insertion_point(module_scope)

@@ -10,6 +10,18 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class ForgetPassagesRequest(_message.Message):
+    __slots__ = ("content_sha256s",)
+    CONTENT_SHA256S_FIELD_NUMBER: _ClassVar[int]
+    content_sha256s: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, content_sha256s: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ForgetPassagesResponse(_message.Message):
+    __slots__ = ("forgotten_count",)
+    FORGOTTEN_COUNT_FIELD_NUMBER: _ClassVar[int]
+    forgotten_count: int
+    def __init__(self, forgotten_count: _Optional[int] = ...) -> None: ...
+
 class GetModelInfoRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...

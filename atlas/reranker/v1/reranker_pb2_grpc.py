@@ -45,6 +45,11 @@ class RerankerServiceStub:
                 request_serializer=atlas_dot_reranker_dot_v1_dot_reranker__pb2.RerankRequest.SerializeToString,
                 response_deserializer=atlas_dot_reranker_dot_v1_dot_reranker__pb2.RerankResponse.FromString,
                 _registered_method=True)
+        self.ForgetPassages = channel.unary_unary(
+                '/atlas.reranker.v1.RerankerService/ForgetPassages',
+                request_serializer=atlas_dot_reranker_dot_v1_dot_reranker__pb2.ForgetPassagesRequest.SerializeToString,
+                response_deserializer=atlas_dot_reranker_dot_v1_dot_reranker__pb2.ForgetPassagesResponse.FromString,
+                _registered_method=True)
 
 
 class RerankerServiceServicer:
@@ -72,6 +77,15 @@ class RerankerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ForgetPassages(self, request, context):
+        """Drops passages from the cache of token vectors, so that nothing of an erased text is left.
+
+        Safe to retry: what is not there counts 0. Fails with `INVALID_ARGUMENT` for a hash that is not 64 hex digits.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RerankerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -84,6 +98,11 @@ def add_RerankerServiceServicer_to_server(servicer, server):
                     servicer.Rerank,
                     request_deserializer=atlas_dot_reranker_dot_v1_dot_reranker__pb2.RerankRequest.FromString,
                     response_serializer=atlas_dot_reranker_dot_v1_dot_reranker__pb2.RerankResponse.SerializeToString,
+            ),
+            'ForgetPassages': grpc.unary_unary_rpc_method_handler(
+                    servicer.ForgetPassages,
+                    request_deserializer=atlas_dot_reranker_dot_v1_dot_reranker__pb2.ForgetPassagesRequest.FromString,
+                    response_serializer=atlas_dot_reranker_dot_v1_dot_reranker__pb2.ForgetPassagesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -141,6 +160,33 @@ class RerankerService:
             '/atlas.reranker.v1.RerankerService/Rerank',
             atlas_dot_reranker_dot_v1_dot_reranker__pb2.RerankRequest.SerializeToString,
             atlas_dot_reranker_dot_v1_dot_reranker__pb2.RerankResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ForgetPassages(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atlas.reranker.v1.RerankerService/ForgetPassages',
+            atlas_dot_reranker_dot_v1_dot_reranker__pb2.ForgetPassagesRequest.SerializeToString,
+            atlas_dot_reranker_dot_v1_dot_reranker__pb2.ForgetPassagesResponse.FromString,
             options,
             channel_credentials,
             insecure,

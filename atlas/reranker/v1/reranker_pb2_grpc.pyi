@@ -46,6 +46,11 @@ class RerankerServiceStub:
     model; with `FAILED_PRECONDITION` if token vectors are of another space, naming both; with `RESOURCE_EXHAUSTED` and a retry delay when the queue is full; with `INTERNAL` if
     the model gives a score that is not finite.
     """
+    ForgetPassages: _grpc.UnaryUnaryMultiCallable[_reranker_pb2.ForgetPassagesRequest, _reranker_pb2.ForgetPassagesResponse]
+    """Drops passages from the cache of token vectors, so that nothing of an erased text is left.
+
+    Safe to retry: what is not there counts 0. Fails with `INVALID_ARGUMENT` for a hash that is not 64 hex digits.
+    """
 
 @_typing.type_check_only
 class RerankerServiceAsyncStub(RerankerServiceStub):
@@ -64,6 +69,11 @@ class RerankerServiceAsyncStub(RerankerServiceStub):
     a candidate has neither content nor token vectors, or there are too many candidates; with `UNIMPLEMENTED` for a picture sent to a text
     model; with `FAILED_PRECONDITION` if token vectors are of another space, naming both; with `RESOURCE_EXHAUSTED` and a retry delay when the queue is full; with `INTERNAL` if
     the model gives a score that is not finite.
+    """
+    ForgetPassages: _aio.UnaryUnaryMultiCallable[_reranker_pb2.ForgetPassagesRequest, _reranker_pb2.ForgetPassagesResponse]  # type: ignore[assignment]
+    """Drops passages from the cache of token vectors, so that nothing of an erased text is left.
+
+    Safe to retry: what is not there counts 0. Fails with `INVALID_ARGUMENT` for a hash that is not 64 hex digits.
     """
 
 class RerankerServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -92,6 +102,17 @@ class RerankerServiceServicer(metaclass=_abc_1.ABCMeta):
         a candidate has neither content nor token vectors, or there are too many candidates; with `UNIMPLEMENTED` for a picture sent to a text
         model; with `FAILED_PRECONDITION` if token vectors are of another space, naming both; with `RESOURCE_EXHAUSTED` and a retry delay when the queue is full; with `INTERNAL` if
         the model gives a score that is not finite.
+        """
+
+    @_abc_1.abstractmethod
+    def ForgetPassages(
+        self,
+        request: _reranker_pb2.ForgetPassagesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_reranker_pb2.ForgetPassagesResponse, _abc.Awaitable[_reranker_pb2.ForgetPassagesResponse]]:
+        """Drops passages from the cache of token vectors, so that nothing of an erased text is left.
+
+        Safe to retry: what is not there counts 0. Fails with `INVALID_ARGUMENT` for a hash that is not 64 hex digits.
         """
 
 def add_RerankerServiceServicer_to_server(servicer: RerankerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

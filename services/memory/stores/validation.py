@@ -11,7 +11,7 @@ import numpy as np
 
 from atlas.errors import InvalidInputError
 
-from ..operations import IndexSpec, Operation, Point, ReplacePayloads, UpsertPoints
+from ..operations import MAX_SEQUENCE, IndexSpec, Operation, Point, ProjectedSalience, ReplacePayloads, SalienceProjection, UpsertPoints
 from ..store import FACET_KEYS
 
 NORM_TOLERANCE = 1e-2
@@ -25,9 +25,7 @@ def check_operations(operations: Sequence[Operation], specs: Mapping[str, IndexS
         InvalidInputError: Names the field, the value and the limit.
     """
     for operation in operations:
-        spec = specs.get(operation.index)
-        if spec is None:
-            raise InvalidInputError(f"index {operation.index!r} was not ensured", field="index", index=operation.index)
+        spec = _ensured(operation.index, specs)
         match operation:
             case UpsertPoints(_, points):
                 for position, point in enumerate(points):
@@ -35,6 +33,18 @@ def check_operations(operations: Sequence[Operation], specs: Mapping[str, IndexS
             case ReplacePayloads(_, _, payloads):
                 for memory_id, payload in payloads.items():
                     _check_payload(payload, f"payloads[{memory_id}]")
+
+
+def check_projections(projections: Sequence[SalienceProjection], specs: Mapping[str, IndexSpec]) -> None:
+    """Checks saliences and the indexes they name.
+
+    Raises:
+        InvalidInputError: Names the field, the value and the limit.
+    """
+    for projection in projections:
+        _ensured(projection.index, specs)
+        for memory_id, value in projection.values.items():
+            _check_projected(value, f"values[{memory_id}]")
 
 
 def check_dense(dense: Any, dimension: int, field: str) -> None:
@@ -83,6 +93,27 @@ def check_cursor(after: str | None) -> None:
         UUID(after)
     except ValueError:
         raise InvalidInputError(f"cursor {after!r} is not one that a page gave out", field="page_token", cursor=after) from None
+
+
+def _ensured(index: str, specs: Mapping[str, IndexSpec]) -> IndexSpec:
+    spec = specs.get(index)
+    if spec is None:
+        raise InvalidInputError(f"index {index!r} was not ensured", field="index", index=index)
+    return spec
+
+
+def _check_projected(value: ProjectedSalience, field: str) -> None:
+    if not 0.0 <= value.salience <= 1.0:
+        raise InvalidInputError(
+            f"{field}.salience is {value.salience}; it must be in [0, 1]", field=f"{field}.salience", value=value.salience
+        )
+    if not 1 <= value.sequence <= MAX_SEQUENCE:
+        raise InvalidInputError(
+            f"{field}.sequence is {value.sequence}; 1 to {MAX_SEQUENCE} are allowed",
+            field=f"{field}.sequence",
+            value=value.sequence,
+            limit=MAX_SEQUENCE,
+        )
 
 
 def _check_point(point: Point, spec: IndexSpec, field: str) -> None:

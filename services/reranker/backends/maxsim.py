@@ -129,6 +129,10 @@ class MaxSimBackend:
             cache_hit_count=sum(key in known for key in keys),
         )
 
+    def forget(self, content_sha256s: Sequence[bytes]) -> int:
+        """Drops passages from the cache; see the seam."""
+        return self._cache.forget(content_sha256s)
+
     async def _read(
         self, work: Work, keys: Sequence[bytes | None], known: Mapping[bytes, PassageTokens]
     ) -> tuple[TokenIds, dict[bytes, ColdPassage]]:

@@ -20,6 +20,7 @@ from ...conditions import (
     TextMatch,
     payload_path,
 )
+from ...operations import SALIENCE_SEQ_KEY
 from ..schema import TENANT_KEY, TEXT_KEYS
 
 
@@ -33,6 +34,12 @@ def within(generation: str, condition: StoreFilter | None = None) -> edge.Filter
 def having(point_ids: Iterable[str]) -> edge.Filter:
     """Returns the filter of the points with these ids."""
     return edge.Filter(must=[edge.HasIdCondition(set(point_ids))])
+
+
+def older_than(sequence: int, point: str) -> edge.Filter:
+    """Returns the filter of the point with this id, if its projection is older than `sequence` or missing."""
+    newer = edge.FieldCondition(SALIENCE_SEQ_KEY, range=edge.RangeFloat(gte=sequence))
+    return edge.Filter(must=[edge.HasIdCondition({point})], must_not=[newer])
 
 
 def _condition(condition: StoreFilter) -> edge.Filter:

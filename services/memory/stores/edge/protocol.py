@@ -20,7 +20,7 @@ from atlas.errors import (
 )
 
 from ...operations import from_wire, to_wire
-from ...store import IndexSpec, Operation, SearchRequest, StoreFilter
+from ...store import IndexSpec, Operation, SalienceProjection, SearchRequest, StoreFilter
 
 HEADER = struct.Struct("<I")
 """Length of the body that follows."""
@@ -33,7 +33,8 @@ class EnsureIndex(msgspec.Struct, frozen=True, tag="ensure"):
     """Opens or creates an index; answered with whether it was created."""
 
     spec: IndexSpec
-    datatype: DenseDatatype
+    scan: DenseDatatype
+    """What the dense branch scans in an index that is created now."""
 
 
 class Apply(msgspec.Struct, frozen=True, tag="apply"):
@@ -43,6 +44,12 @@ class Apply(msgspec.Struct, frozen=True, tag="apply"):
     """
 
     operations: tuple[Operation, ...]
+
+
+class Project(msgspec.Struct, frozen=True, tag="project"):
+    """Writes saliences beside points; answered with None."""
+
+    projections: tuple[SalienceProjection, ...]
 
 
 class Search(msgspec.Struct, frozen=True, tag="search"):
@@ -87,13 +94,44 @@ class Facet(msgspec.Struct, frozen=True, tag="facet"):
     condition: StoreFilter | None
 
 
+class IndexState(msgspec.Struct, frozen=True, array_like=True):
+    """How large and how worn an index is."""
+
+    points: int
+    """Points that live."""
+    dead: int
+    """Vectors of points that were overwritten or deleted."""
+    graph_points: int
+    """Points that had a graph when it was built; 0 = it has none."""
+
+
+class State(msgspec.Struct, frozen=True, tag="state"):
+    """Asks how large and how worn an index is; answered with an `IndexState`."""
+
+    index: str
+
+
+class Rebuild(msgspec.Struct, frozen=True, tag="rebuild"):
+    """Clears an index of dead vectors and opens it; for a second engine on a copy. Answered with None."""
+
+    spec: IndexSpec
+    graph: bool
+    """Whether a graph is built as well."""
+
+
+class Reopen(msgspec.Struct, frozen=True, tag="reopen"):
+    """Opens the shard of an index that has been put in use and closes the one before; answered with None."""
+
+    index: str
+
+
 class Flush(msgspec.Struct, frozen=True, tag="flush"):
     """Writes one index to disk; answered with None."""
 
     index: str
 
 
-Call = EnsureIndex | Apply | Search | Retrieve | Scroll | Count | Facet | Flush
+Call = EnsureIndex | Apply | Project | Search | Retrieve | Scroll | Count | Facet | State | Rebuild | Reopen | Flush
 """What memory asks."""
 
 

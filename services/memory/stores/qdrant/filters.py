@@ -20,6 +20,7 @@ from ...conditions import (
     TextMatch,
     payload_path,
 )
+from ...operations import SALIENCE_SEQ_KEY
 from ..schema import TENANT_KEY, TEXT_KEYS
 
 SUBSTRING_VERSION = (1, 20)
@@ -29,6 +30,12 @@ SUBSTRING_VERSION = (1, 20)
 def having(point_ids: Iterable[str]) -> models.Filter:
     """Returns the filter of the points with these ids."""
     return models.Filter(must=[models.HasIdCondition(has_id=list(point_ids))])
+
+
+def older_than(sequence: int, point: str) -> models.Filter:
+    """Returns the filter of the point with this id, if its projection is older than `sequence` or missing."""
+    newer = models.FieldCondition(key=SALIENCE_SEQ_KEY, range=models.Range(gte=sequence))
+    return models.Filter(must=[models.HasIdCondition(has_id=[point])], must_not=[newer])
 
 
 @dataclass(frozen=True, slots=True)

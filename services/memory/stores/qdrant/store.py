@@ -30,6 +30,7 @@ from ...store import (
     BranchResult,
     Page,
     Replay,
+    SalienceProjection,
     SearchRequest,
     StoredPoint,
     StoreFilter,
@@ -38,10 +39,11 @@ from ...store import (
 )
 from ..schema import DENSE, LEXICAL
 from ..settings import StoreSettings
-from ..validation import check_cursor, check_dense, check_facet, check_operations
+from ..validation import check_cursor, check_dense, check_facet, check_operations, check_projections
 from .collections import ensure_collection
 from .connection import Connection, translated
 from .filters import Filters, having
+from .projection import project
 from .search import Searches
 
 ITEMS_A_MESSAGE = 64
@@ -60,7 +62,7 @@ class QdrantStore:
         self.on_restart: Replay | None = None
         """Called after the server came back, before the store serves again."""
         self._client = client
-        self._datatype = models.Datatype(settings.dense_datatype)
+        self._datatype = models.Datatype(settings.qdrant_datatype)
         self._flush_wait_s = 2 * settings.qdrant_flush_interval_ms / 1000
         self._write_timeout_s = settings.engine_stall_limit_ms / 1000
         self._connection = Connection(client, wait_s=settings.engine_restart_wait_ms / 1000, replay=self._replay)
@@ -104,6 +106,12 @@ class QdrantStore:
         self.check(operations)
         async with self._connection.calling(None):
             await self._apply(operations)
+
+    async def project(self, projections: Sequence[SalienceProjection]) -> None:
+        """Sends saliences without waiting until they are applied."""
+        check_projections(projections, self._specs)
+        async with self._connection.calling(self._write_timeout_s):
+            await project(self._client, projections)
 
     async def search(self, requests: Sequence[SearchRequest], *, timeout_s: float = READ_TIMEOUT_S) -> list[BranchResult]:
         """Runs searches with two batches: the branches, then what each branch lacks."""

@@ -1,0 +1,199 @@
+"""What the ledger says reaches the store's payload: late, in batches, and again after whatever was lost."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from atlas.clock import FakeClock
+from atlas.errors import DependencyDownError
+from atlas.salience import EventKind
+from services.memory.database import Database, open_database
+from services.memory.durability import Durability
+from services.memory.ledger import marks, reading, recording
+from services.memory.ledger.policy import LedgerPolicy
+from services.memory.ledger.records import Impression, NewEvent, Pool, PoolMember, SourceClass
+from services.memory.ledger_metrics import LedgerMetrics
+from services.memory.projection import SalienceProjector
+from services.memory.scopes import Scope
+from services.memory.settings import MemorySettings
+from services.memory.store import Store
+from services.memory.stores import open_store
+from services.memory.writer import Writer
+from tests.rpc.ledger_part import START, ledger_service, search
+from tests.rpc.memory_part import upsert, write
+
+SCOPE = Scope("acme", "anna", frozenset())
+POLICY = LedgerPolicy()
+
+
+class Part:
+    """Database, engine and projector of a data folder that a service has filled."""
+
+    def __init__(self, database: Database, store: Store, projector: SalienceProjector, metrics: LedgerMetrics) -> None:
+        self.database, self.store, self.projector, self.metrics = database, store, projector, metrics
+
+    async def payloads(self, *memory_ids: str) -> dict[str, dict[str, Any]]:
+        (index, generation), *_ = (await self.database.read(lambda c: marks.places(c, [("acme", one) for one in memory_ids]))).values()
+        points = await self.store.retrieve(index, generation, memory_ids, timeout_s=60.0)
+        return {memory_id: point.payload for memory_id, point in points.items()}
+
+    async def known(self, memory_id: str, time_s: float) -> float:
+        found = await self.database.read(lambda c: reading.read(c, "acme", [memory_id], time_s, POLICY.rule))
+        return found[memory_id].reading.salience
+
+    async def mark_count(self) -> int:
+        return (await self.database.read(lambda c: c.execute("SELECT count(*) FROM salience_mark").fetchone()))[0]
+
+
+@asynccontextmanager
+async def part(folder: Path, clock: FakeClock) -> AsyncIterator[Part]:
+    settings = MemorySettings(data_dir=folder, free_space_watermark_bytes=128 << 20, engine_restart_wait_ms=60_000)
+    async with open_database(folder / "memory.sqlite3") as database, open_store(settings, data_dir=folder) as store:
+        writer = Writer(database, store)
+        await writer.recover()
+        metrics = LedgerMetrics(CollectorRegistry(), commit_count=lambda: database.commit_count)
+        projector = SalienceProjector(database, store, rule=POLICY.rule, clock=clock, metrics=metrics)
+        projector.attach()
+        yield Part(database, store, projector, metrics)
+
+
+async def filled(folder: Path, clock: FakeClock, *names: str) -> list[str]:
+    async with ledger_service(folder, clock=clock) as ledger:
+        return await ledger.store(*names)
+
+
+async def recorded(part: Part, search_id: str, values: dict[str, float], clock: FakeClock) -> None:
+    time_us = int(clock.now().timestamp() * 1e6)
+    members = tuple(PoolMember(one, "notes", "", Pool.CLEAN, place, 1.0, place) for place, one in enumerate(values, start=1))
+    impression = Impression("acme", search_id, "anna", SourceClass.USER, (), time_us, 3, "f", members)
+    events = [NewEvent(one, EventKind.RERANK, value, value, 1, "minilm-maxsim-1") for one, value in values.items()]
+    await part.database.write(
+        lambda c: recording.record(c, SCOPE, impression, events, POLICY, now_us=time_us), durability=Durability.PROCESS_CRASH
+    )
+
+
+async def test_payloads_get_absolute_values_in_one_message_for_many_searches(tmp_path: Path) -> None:
+    clock = FakeClock(START)
+    good, bad, unseen = await filled(tmp_path, clock, "good", "bad", "unseen")
+    async with part(tmp_path, clock) as one:
+        for number in range(10):
+            await recorded(one, f"s{number}", {good: 0.9, bad: 0.1}, clock)
+        assert await one.projector.project_page()
+        assert not await one.projector.project_page()
+        payloads = await one.payloads(good, bad, unseen)
+        assert payloads[good]["salience"] == pytest.approx(await one.known(good, START.timestamp()))
+        assert payloads[good]["last_retrieved_us"] == int(START.timestamp() * 1e6)
+        assert payloads[bad]["salience"] < payloads[good]["salience"]
+        assert "salience" not in payloads[unseen]
+        assert one.metrics.projections._value.get() == 1
+        assert one.metrics.projected._value.get() == 2
+
+
+async def test_marks_stay_until_the_engine_has_them_on_disk_and_survive_a_restart(tmp_path: Path) -> None:
+    clock = FakeClock(START)
+    (memory,) = await filled(tmp_path, clock, "one")
+    async with part(tmp_path, clock) as one:
+        await recorded(one, "s1", {memory: 0.9}, clock)
+    async with part(tmp_path, clock) as one:
+        assert "salience" not in (await one.payloads(memory))[memory]
+        assert await one.projector.project_page()
+        assert one.projector.durable == 0
+        await one.projector.flush()
+        assert one.projector.durable > 0
+        through = one.projector.durable
+        await one.database.write(lambda c: marks.clear(c, through=through), durability=Durability.PROCESS_CRASH)
+        assert await one.mark_count() == 0
+    async with part(tmp_path, clock) as one:
+        assert not await one.projector.project_page()
+        assert (await one.payloads(memory))[memory]["salience"] > 0.25
+
+
+async def test_what_an_engine_loses_in_a_crash_is_projected_again(tmp_path: Path) -> None:
+    clock = FakeClock(START)
+    (memory,) = await filled(tmp_path, clock, "one")
+    async with part(tmp_path, clock) as one:
+        await recorded(one, "s1", {memory: 0.9}, clock)
+        assert await one.projector.project_page()
+        os.kill(one.store.engine_pid, signal.SIGKILL)  # type: ignore[attr-defined]  # of the edge store
+        with contextlib.suppress(DependencyDownError):
+            await one.payloads(memory)
+        await one.payloads(memory)
+        assert await one.projector.project_page()
+        assert (await one.payloads(memory))[memory]["salience"] > 0.25
+
+
+async def test_a_memory_that_is_written_again_gets_its_salience_back(tmp_path: Path) -> None:
+    async with ledger_service(tmp_path, projection_interval_ms=10) as ledger:
+        (memory,) = await ledger.store("one")
+        await ledger.record(search("s1", {memory: 0.9}))
+        changed = write("acme/one", "another text", vectors=True)
+        assert changed.memory.memory_id == memory
+        await ledger.memory.memories.UpsertMemories(upsert(changed), timeout=20)
+    clock = FakeClock(START)
+    async with part(tmp_path, clock) as one:
+        while await one.projector.project_page():
+            pass
+        payload = (await one.payloads(memory))[memory]
+        assert payload["memory"]["text"] == "another text"
+        assert payload["salience"] == pytest.approx(await one.known(memory, START.timestamp()))
+
+
+async def test_a_search_costs_at_most_one_transaction_and_one_message_to_the_engine(tmp_path: Path) -> None:
+    """As the service itself publishes it, over searches of a hundred candidates each."""
+    async with ledger_service(tmp_path, metrics_port=0, projection_interval_ms=20, flush_interval_ms=600_000) as ledger:
+        ids = await ledger.store(*(f"m{number}" for number in range(100)))
+        before = await published(ledger.memory.server.metrics_port)
+        for number in range(12):
+            assert (await ledger.record(search(f"s{number}", dict.fromkeys(ids, 0.5)))).accepted_count == 100
+        async with asyncio.timeout(60):
+            # Another task of the service does it, and says so only here.
+            while (await published(ledger.memory.server.metrics_port))["projected_memories_total"] < 100:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        after = await published(ledger.memory.server.metrics_port)
+    spent = {name: after[name] - before[name] for name in after}
+    assert spent["ledger_searches_total"] == 12
+    assert spent["database_commits"] == 12
+    assert 1 <= spent["projection_messages_total"] <= 12
+
+
+async def test_a_message_for_the_engine_is_one_message_on_its_pipe(tmp_path: Path) -> None:
+    clock = FakeClock(START)
+    ids = await filled(tmp_path, clock, *(f"m{number}" for number in range(300)))
+    async with part(tmp_path, clock) as one:
+        sent = []
+        write_call = one.store._write  # type: ignore[attr-defined]  # what the edge store sends writes with
+
+        async def counted(call: object) -> Any:
+            sent.append(type(call).__name__)
+            return await write_call(call)
+
+        one.store._write = counted  # type: ignore[attr-defined]
+        await recorded(one, "s1", dict.fromkeys(ids[:200], 0.5), clock)
+        await recorded(one, "s2", dict.fromkeys(ids[100:], 0.5), clock)
+        while await one.projector.project_page():
+            pass
+        assert sent == ["Project", "Project"]
+        assert one.metrics.projections._value.get() == len(sent)
+        assert one.metrics.projected._value.get() == 400
+        assert len(await one.payloads(*ids)) == 300
+
+
+async def published(port: int) -> dict[str, float]:
+    def fetch() -> str:
+        with urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+            return str(answer.read().decode())
+
+    page = await asyncio.to_thread(fetch)
+    return {name: float(value) for name, value in re.findall(r"^atlas_memory_(\w+) (\S+)$", page, re.MULTILINE)}
