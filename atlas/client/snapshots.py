@@ -9,7 +9,7 @@ from pathlib import Path
 
 import grpc.aio
 
-from atlas.channel import call, download, upload
+from atlas.channel import call, open_replies, upload
 from atlas.deadlines import Deadline
 from atlas.gateway.v1 import administration_pb2 as pb
 from atlas.gateway.v1 import administration_pb2_grpc as rpc
@@ -77,8 +77,9 @@ class AsyncSnapshots:
         """Gives the parts of a snapshot's archive."""
         with request_made():
             request = pb.DownloadSnapshotRequest(snapshot_id=snapshot_id)
-        async for part in download(self._stub.DownloadSnapshot, request, deadline=Deadline.after(timeout_s)):
-            yield part.data
+        async with open_replies(self._stub.DownloadSnapshot, request, deadline=Deadline.after(timeout_s)) as parts:
+            async for part in parts:
+                yield part.data
 
     async def upload(self, archive: Path, *, progress: Progress | None = None, timeout_s: float = LONG_S) -> Snapshot:
         """Sends an archive, which memory then keeps; nothing is restored yet."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import grpc.aio
 
-from atlas.channel import call, download, upload
+from atlas.channel import call, open_replies, upload
 from atlas.deadlines import Deadline
 from atlas.memory.v1 import snapshot_pb2 as pb
 from atlas.memory.v1 import snapshot_pb2_grpc as rpc
@@ -56,8 +56,9 @@ class SnapshotClient:
     async def download(self, scope: Scope, snapshot_id: str, *, deadline: Deadline) -> AsyncIterator[bytes]:
         """Gives the parts of a snapshot's archive."""
         request = pb.DownloadSnapshotRequest(scope=scope_message(scope), snapshot_id=snapshot_id)
-        async for part in download(self._stub.DownloadSnapshot, request, deadline=deadline):
-            yield part.data
+        async with open_replies(self._stub.DownloadSnapshot, request, deadline=deadline) as parts:
+            async for part in parts:
+                yield part.data
 
     async def upload(self, scope: Scope, parts: AsyncIterator[bytes], *, deadline: Deadline) -> Snapshot:
         """Sends the parts of an archive."""

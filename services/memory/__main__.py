@@ -63,6 +63,9 @@ from .stores import open_store
 from .upkeep import compact_regularly, delete_outlived_regularly, flush_regularly, prune_regularly, report_engine
 from .writer import Writer
 
+DATABASE_NAME = "memory.sqlite3"
+"""File of journal, catalog and ledger in the data folder."""
+
 
 async def main() -> None:
     """Serves until SIGINT or SIGTERM."""
@@ -90,7 +93,7 @@ async def running(settings: MemorySettings, clock: Clock | None = None) -> Async
     with hold(settings.data_dir / "memory.lock"), ThreadPoolExecutor(max_workers=1, thread_name_prefix="prepare") as preparing:
         failpoint("start.lock.after")
         async with (
-            open_database(settings.data_dir / "memory.sqlite3") as database,
+            open_database(settings.data_dir / DATABASE_NAME) as database,
             open_store(settings, data_dir=settings.data_dir) as store,
         ):
             failpoint("start.engine.after")
@@ -177,9 +180,19 @@ def build_services(opened: Opened) -> list[Registration]:
 
 
 def _snapshot_service(opened: Opened, space: FreeSpace) -> SnapshotService:
-    database, store, writer = opened.database, opened.store, opened.writer
     shelf = Shelf(opened.settings.data_dir / "snapshots")
-    maker = SnapshotMaker(database, store, writer, shelf, space=space, clock=opened.clock, new_id=new_id, version=version("atlas-memory"))
+    database, store, writer = opened.database, opened.store, opened.writer
+    maker = SnapshotMaker(
+        database,
+        store,
+        writer,
+        shelf,
+        path=opened.settings.data_dir / DATABASE_NAME,
+        space=space,
+        clock=opened.clock,
+        new_id=new_id,
+        version=version("atlas-memory"),
+    )
     restorer = SnapshotRestorer(database, store, writer, space=space, new_id=new_id, lexical_fingerprint=opened.analyzer.fingerprint)
     return SnapshotService(maker, restorer, shelf, space=space, new_id=new_id)
 

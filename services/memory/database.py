@@ -126,10 +126,6 @@ class Database:
             self._note_fault(error)
             raise database_file.named(error) from error
 
-    async def copy_to(self, path: Path) -> None:
-        """Writes what is committed now into a new file, as one moment of it, without holding up readers or writers."""
-        await asyncio.to_thread(database_file.copy_to, self._path, path)
-
     def close(self) -> None:
         """Finishes what is queued and closes the file. Blocks."""
         self._groups.put(_STOP)

@@ -97,23 +97,6 @@ def brought_up(connection: sqlite3.Connection, path: Path, *, frames: int = 0, u
     return connection
 
 
-def copy_to(source: Path, target: Path) -> None:
-    """Copies what is committed into a file of its own."""
-    reading = connect(source)
-    try:
-        writing = sqlite3.connect(target)
-        try:
-            reading.backup(writing)
-            # A file of its own, without a log beside it.
-            writing.execute("PRAGMA journal_mode = DELETE")
-        except sqlite3.OperationalError as error:
-            raise named(error) from error
-        finally:
-            writing.close()
-    finally:
-        reading.close()
-
-
 def checkpoint(path: Path) -> None:
     """Moves the write-ahead log into the file, as far as no reader holds it up."""
     connection = connect(path)

@@ -53,7 +53,9 @@ async def memory(service: Memory) -> AsyncIterator[Memory]:
 
 
 async def learn(memory: Memory, search_id: str) -> None:
-    event = spb.Event(memory_id=id_of("boat"), kind="EVENT_KIND_RERANK", raw_score=0.9, relevance=0.9, calibration_version="c")
+    event = spb.Event(
+        memory_id=id_of("boat"), kind="EVENT_KIND_RERANK", raw_score=0.9, relevance=0.9, calibration_version="minilm-maxsim-1"
+    )
     request = spb.RecordEventsRequest(
         scope=scope(),
         search_id=search_id,
@@ -84,8 +86,9 @@ async def state(memory: Memory) -> Any:
     answers = [await memory.memories.QueryMemories(query(text, salience_mode="SALIENCE_MODE_OFF"), timeout=TIMEOUT_S) for text in TEXTS]
     orders = [[(c.memory.memory_id, round(c.pool_score, 5)) for c in answer.candidates] for answer in answers]
     salience = await memory.salience.GetSalience(spb.GetSalienceRequest(scope=scope(), memory_ids=sorted(found)), timeout=TIMEOUT_S)
-    learnt = [(one.memory_id, one.event_count, round(one.evidence_for, 3)) for one in salience.salience]
-    return found, orders, learnt
+    learnt = [(one.memory_id, one.event_count, round(one.salience, 3)) for one in salience.salience]
+    ledger = await memory.salience.GetStateDigest(spb.GetStateDigestRequest(scope=scope(), verify=True), timeout=TIMEOUT_S)
+    return found, orders, learnt, ledger.digest
 
 
 async def archive(memory: Memory, snapshot_id: str) -> bytes:
@@ -164,7 +167,7 @@ async def test_a_snapshot_under_load_is_one_moment_and_writes_go_on(memory: Memo
     await task
     for one in taken:
         await restore(memory, one.snapshot_id, replace=True)
-        found, _, _ = await state(memory)
+        found, *_ = await state(memory)
         rounds = {found[id_of(f"pair-{side}")].text.split()[-1] for side in ("left", "right")}
         assert len(rounds) == 1, "a transaction was cut in half"
         (number,) = rounds

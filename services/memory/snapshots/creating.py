@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from atlas.clock import Clock
-from atlas.errors import ModelFaultError
+from atlas.errors import DiskFullError, ModelFaultError
 
 from .. import catalog, journal, schema
 from ..catalog import GenerationState
@@ -45,12 +45,14 @@ class SnapshotMaker:
         writer: Writer,
         shelf: Shelf,
         *,
+        path: Path,
         space: FreeSpace,
         clock: Clock,
         new_id: Callable[[], str],
         version: str,
     ) -> None:
-        """Keeps what it makes on `shelf`; `version` is that of ATLAS."""
+        """Copies `database`, whose file is `path`, and keeps what it makes on `shelf`; `version` is that of ATLAS."""
+        self._path = path
         self._database = database
         self._store = store
         self._writer = writer
@@ -74,7 +76,7 @@ class SnapshotMaker:
         try:
             async with self._writer.unpruned():
                 await self._write_points(draft / POINTS_FILE)
-                await self._database.copy_to(draft / TABLES_FILE)
+                await asyncio.to_thread(_copy, self._path, draft / TABLES_FILE)
             manifest = await asyncio.to_thread(self._described, draft, snapshot_id)
             await asyncio.to_thread(_publish, draft, self._shelf.folder / snapshot_id, manifest)
         except BaseException:
@@ -121,6 +123,22 @@ class SnapshotMaker:
             )
         finally:
             connection.close()
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Writes what is committed now into a new file, as one moment of it, without holding up readers or writers."""
+    reading, writing = sqlite3.connect(f"file:{source}?mode=ro", uri=True), sqlite3.connect(target)
+    try:
+        reading.backup(writing)
+        # A file of its own, without a log beside it.
+        writing.execute("PRAGMA journal_mode = DELETE")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+            raise DiskFullError("the disk of the data folder is full; no snapshot was made") from error
+        raise
+    finally:
+        writing.close()
+        reading.close()
 
 
 def _places(connection: sqlite3.Connection) -> list[tuple[str, str]]:

@@ -17,6 +17,7 @@ from .. import schema
 from ..database import Database
 from ..durability import Durability
 from ..free_space import FreeSpace
+from ..ledger import marks
 from ..store import (
     DeleteGeneration,
     DeletePoints,
@@ -168,10 +169,10 @@ class SnapshotRestorer:
             connection.close()
 
     async def _write(self, operation: Operation, deadline: Deadline) -> None:
+        adds = isinstance(operation, UpsertPoints)
         count = len(operation.points) if isinstance(operation, UpsertPoints) else 1
-        await self._writer.submit(
-            lambda *_: Written(None, (operation,)), durability=Durability.PROCESS_CRASH, deadline=deadline, item_count=max(1, count)
-        )
+        written = Written(None, (operation,), adds_only=adds)
+        await self._writer.submit(lambda *_: written, durability=Durability.PROCESS_CRASH, deadline=deadline, item_count=count)
 
     async def _verify(self, place: Path, manifest: Manifest, generations: Mapping[str, str], deadline: Deadline) -> int:
         checked = 0
@@ -203,16 +204,19 @@ class SnapshotRestorer:
             source = _opened(place)
             try:
                 tables.replace_tables(connection, source, generations)
+                _raise_sequences(connection, source)
             finally:
                 source.close()
             connection.execute("DELETE FROM staged_generation")
-            _raise_seq(connection, manifest.last_seq)
             found = tables.table_digests(connection, {new: before for before, new in generations.items()})
             if found != manifest.table_digests:
                 wrong = sorted(name for name in found if found[name] != manifest.table_digests.get(name))
                 raise ModelFaultError(
                     f"tables {', '.join(wrong)} differ from the snapshot; nothing was changed", reason="SNAPSHOT_NOT_VERIFIED"
                 )
+            # The points say what was known of them when they were read, which is not one moment.
+            for generation in generations.values():
+                marks.mark_learnt(connection, generation)
             return Written(None, tuple(DeleteGeneration(index, generation) for generation, index in old))
 
         await self._writer.submit(take_over, durability=Durability.POWER_LOSS, deadline=deadline)
@@ -266,10 +270,11 @@ def _same_order(found: Sequence[tuple[str, float]], expected: Sequence[tuple[str
     return True
 
 
-def _raise_seq(connection: sqlite3.Connection, last_seq: int) -> None:
-    """Has the journal go on behind the numbers that the snapshot's memories have: no number is used twice."""
-    if connection.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'journal'", (last_seq,)).rowcount == 0:
-        connection.execute("INSERT INTO sqlite_sequence VALUES ('journal', ?)", (last_seq,))
+def _raise_sequences(connection: sqlite3.Connection, source: sqlite3.Connection) -> None:
+    """Has every counter go on behind the numbers that the snapshot's rows have: none is used twice."""
+    for name, seq in source.execute("SELECT name, seq FROM sqlite_sequence").fetchall():
+        if connection.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = ?", (seq, name)).rowcount == 0:
+            connection.execute("INSERT INTO sqlite_sequence VALUES (?, ?)", (name, seq))
 
 
 def _not_verified(entry: GenerationEntry, why: str) -> AtlasError:

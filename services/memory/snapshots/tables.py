@@ -12,23 +12,25 @@ _NOT_COPIED = ("journal", "sync_mark", "staged_generation")
 """Tables about this store's own engine, not about what is stored."""
 _MERGED = "vector_index"
 """Table whose rows are added to those that are there: the engine keeps its indexes."""
-SCHEMA = """
--- Generations that a restore is loading; nobody can find their vectors before they take over.
-CREATE TABLE IF NOT EXISTS staged_generation (generation TEXT PRIMARY KEY, index_name TEXT NOT NULL) WITHOUT ROWID;
-"""
-"""Made where it is missing, at every start."""
 _ENCODER = msgspec.msgpack.Encoder()
 
 
-def copied_tables(connection: sqlite3.Connection) -> dict[str, str]:
-    """Reads the definitions of all tables that a snapshot is about, by name."""
-    rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")
-    return {name: sql for name, sql in sorted(rows.fetchall()) if name not in _NOT_COPIED}
+def copied_tables(connection: sqlite3.Connection) -> list[str]:
+    """Reads the names of all tables that a snapshot is about."""
+    rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")
+    return sorted(name for (name,) in rows if name not in _NOT_COPIED)
 
 
 def tables_sha256(connection: sqlite3.Connection) -> str:
-    """Digest of the definitions of all tables: a store can only take over what has the same."""
-    return hashlib.sha256("\n".join(" ".join(sql.split()) for sql in copied_tables(connection).values()).encode()).hexdigest()
+    """Digest of the columns of all tables: a store can only take over what has the same.
+
+    Their order does not count: a file that was brought up from an older version may have another.
+    """
+    described = [
+        (name, sorted((column, kind, key) for _, column, kind, _, _, key in connection.execute(f"PRAGMA table_info({name})")))
+        for name in copied_tables(connection)
+    ]
+    return hashlib.sha256(_ENCODER.encode(described)).hexdigest()
 
 
 def table_digests(connection: sqlite3.Connection, generations: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -44,15 +46,16 @@ def replace_tables(connection: sqlite3.Connection, source: sqlite3.Connection, g
             connection.execute(f"DELETE FROM {name}")  # noqa: S608 - a name of the schema
         columns = _columns(source, name)
         marks = ", ".join("?" * len(columns))
+        into = f"{name} ({', '.join(columns)})"
         verb = "INSERT OR IGNORE" if name == _MERGED else "INSERT"
-        connection.executemany(f"{verb} INTO {name} VALUES ({marks})", _rows(source, name, generations))
+        connection.executemany(f"{verb} INTO {into} VALUES ({marks})", _rows(source, name, generations))
 
 
 def _rows(connection: sqlite3.Connection, name: str, generations: Mapping[str, str]) -> Iterator[Sequence[object]]:
     columns = _columns(connection, name)
     place = columns.index("generation") if "generation" in columns else None
     # A renamed generation sorts elsewhere: rows are compared as a set, by their digests.
-    for row in connection.execute(f"SELECT * FROM {name}"):  # noqa: S608 - a name of the schema
+    for row in connection.execute(f"SELECT {', '.join(columns)} FROM {name}"):  # noqa: S608 - names of the schema
         if place is None or row[place] not in generations:
             yield row
         else:
@@ -60,7 +63,7 @@ def _rows(connection: sqlite3.Connection, name: str, generations: Mapping[str, s
 
 
 def _columns(connection: sqlite3.Connection, name: str) -> list[str]:
-    return [row[1] for row in connection.execute(f"PRAGMA table_info({name})")]
+    return sorted(row[1] for row in connection.execute(f"PRAGMA table_info({name})"))
 
 
 def _digest(rows: Iterator[Sequence[object]]) -> str:
