@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
@@ -92,6 +92,54 @@ async def open_stream(
             yield stream
     finally:
         stream.cancel()
+
+
+@asynccontextmanager
+async def open_replies(
+    method: Callable[..., grpc.aio.UnaryStreamCall[Request, Response]], request: Request, *, deadline: Deadline
+) -> AsyncIterator[grpc.aio.UnaryStreamCall[Request, Response]]:
+    """Makes a call with one request and a stream of replies: `async for` over them.
+
+    Inside the block a failed stream raises an AtlasError; leaving the block cancels what still runs.
+
+    Args:
+        method: A method of a generated stub.
+        request: Its request.
+        deadline: When the whole stream ends.
+    """
+    deadline.check("the call was sent")
+    replies = method(request, timeout=deadline.remaining_s, metadata=_metadata())
+    try:
+        with _errors_mapped():
+            yield replies
+    finally:
+        replies.cancel()
+
+
+async def download(
+    method: Callable[..., grpc.aio.UnaryStreamCall[Request, Response]], request: Request, *, deadline: Deadline
+) -> AsyncGenerator[Response]:
+    """Makes a call with one request and gives its replies as they come; leaving early cancels it.
+
+    Raises:
+        AtlasError: What the part answered, or DependencyDownError, or DeadlineError.
+    """
+    async with open_replies(method, request, deadline=deadline) as replies:
+        async for reply in replies:
+            yield reply
+
+
+async def upload(
+    method: Callable[..., grpc.aio.StreamUnaryCall[Request, Response]], requests: AsyncIterator[Request], *, deadline: Deadline
+) -> Response:
+    """Makes a call with many requests and one reply.
+
+    Raises:
+        AtlasError: What the part answered, or DependencyDownError, or DeadlineError.
+    """
+    deadline.check("the call was sent")
+    with _errors_mapped():
+        return await method(requests, timeout=deadline.remaining_s, metadata=_metadata())
 
 
 @contextmanager

@@ -65,13 +65,9 @@ class RankingConstants:
 
     def of(self, kind: Kind) -> KindWeights:
         """Weights of `kind`."""
-        match kind:
-            case Kind.MESSAGE:
-                return self.message
-            case Kind.CODE:
-                return self.code
-            case _:
-                return self.text
+        if kind is Kind.MESSAGE:
+            return self.message
+        return self.code if kind is Kind.CODE else self.text
 
 
 MINILM_MAXSIM = RankingConstants(

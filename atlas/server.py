@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_fixed
 
 from .errors import AtlasError, DeadlineError, DependencyDownError, OverloadedError, StartupError
+from .garbage import calm_garbage_collection
 from .health_service import SERVICE_NAME as HEALTH_SERVICE_NAME
 from .health_service import Health
 from .interceptors import Chain, Drain
@@ -184,6 +185,7 @@ def run(main: Callable[[], Coroutine[Any, Any, None]]) -> NoReturn:
 
     Exits with 0 after a drain or a signal, with 1 and one line on standard error where the part could not start.
     """
+    calm_garbage_collection()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             runner.run(_ended_by_signal(main))

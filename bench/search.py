@@ -1,4 +1,6 @@
-"""A two-stage search over 10,000 memories of about 64 tokens: p50 and p99 by stage, idle and while an ingest runs.
+"""A two-stage search over 10,000 memories of about 64 tokens: each stage as the gateway and as its own part saw it, and CPU time.
+
+Idle with a cold and a warm token cache, and while an ingest runs.
 
 python -m bench search [--memories 10000] [--queries 200]
 """
@@ -7,15 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from tqdm import tqdm
 
 from atlas.client import AsyncAtlas, SalienceMode, SearchResult
 from atlas.evaluation import percentiles
 
-from . import corpus, machine
-from .system import running
+from . import corpus, machine, processes
+from .system import System, running
 
 STAGES = ("embed", "candidates", "rerank", "record", "assemble")
 
@@ -24,23 +27,26 @@ def main(memory_count: int, query_count: int) -> None:
     """Prints the table."""
     print(machine.describe())
     with running() as system:
-        asyncio.run(_measure(system.address(), memory_count, query_count))
+        asyncio.run(_measure(system, memory_count, query_count))
 
 
-async def _measure(address: str, memory_count: int, query_count: int) -> None:
-    async with AsyncAtlas(address, timeout_s=60.0) as client:
+async def _measure(system: System, memory_count: int, query_count: int) -> None:
+    async with AsyncAtlas(system.address(), timeout_s=60.0) as client:
         begin = time.perf_counter()
         await _ingest(client, memory_count, "bench")
         elapsed = time.perf_counter() - begin
         print(f"\ningested  {memory_count} memories in {elapsed:.0f} s ({memory_count / elapsed:.0f} a second)")
         questions = corpus.questions(query_count)
         for mode in (SalienceMode.READ_WRITE, SalienceMode.OFF):
-            _print(f"cold token cache, salience {mode.name}", await _search_all(client, questions[: query_count // 2], mode))
-            _print(f"warm token cache, salience {mode.name}", await _search_all(client, questions[: query_count // 2], mode))
+            for cache in ("cold", "warm"):
+                with _cpu_of(system) as spent:
+                    answers = await _search_all(client, questions[: query_count // 2], mode)
+                _print(f"{cache} token cache, salience {mode.name}", answers, spent)
             questions = questions[query_count // 2 :] + questions[: query_count // 2]
         busy = asyncio.create_task(_ingest(client, memory_count, "busy", prefix="bench://busy", seed=3))
         unseen = corpus.questions(query_count, seed=23)
-        _print("while an ingest runs, salience READ_WRITE", await _search_all(client, unseen, SalienceMode.READ_WRITE, until=busy))
+        answers = await _search_all(client, unseen, SalienceMode.READ_WRITE, until=busy)
+        _print("while an ingest runs, salience READ_WRITE", answers, {})
         busy.cancel()
         await asyncio.gather(busy, return_exceptions=True)
 
@@ -67,19 +73,35 @@ async def _search_all(
     return answers
 
 
-def _print(title: str, answers: Sequence[SearchResult]) -> None:
+@contextmanager
+def _cpu_of(system: System) -> Iterator[dict[str, float]]:
+    """Gives the CPU time, by process and in milliseconds, that the block took; filled in at its end."""
+    found, spent = processes.of(system), dict[str, float]()
+    before = processes.cpu_ms(found)
+    yield spent
+    spent.update((name, used - before[name]) for name, used in processes.cpu_ms(found).items())
+
+
+def _print(title: str, answers: Sequence[SearchResult], spent_ms: Mapping[str, float]) -> None:
     hits = sum(answer.cache_hit_count for answer in answers) / max(1, sum(answer.candidate_count for answer in answers))
     print(f"\n{title}: {len(answers)} searches, {hits:.0%} of the passages' token vectors known")
-    print(f"  {'stage':<14}{'p50 ms':>9}{'p99 ms':>9}")
+    print(f"  {'stage':<16}{'min ms':>9}{'p25 ms':>9}{'p50 ms':>9}{'p99 ms':>9}   p50 in the part itself")
     for stage in STAGES:
-        samples = [item.total_ms for answer in answers for item in answer.stages if item.stage == stage]
-        if samples:
-            found = percentiles(samples)
-            print(f"  {stage:<14}{found.p50_ms:>9.1f}{found.p99_ms:>9.1f}")
-    rest = percentiles([answer.total_ms - sum(item.total_ms for item in answer.stages if item.stage == "rerank") for answer in answers])
-    total = percentiles([answer.total_ms for answer in answers])
-    print(f"  {'all but rerank':<14}{rest.p50_ms:>9.1f}{rest.p99_ms:>9.1f}")
-    print(f"  {'total':<14}{total.p50_ms:>9.1f}{total.p99_ms:>9.1f}")
+        found = [item for answer in answers for item in answer.stages if item.stage == stage]
+        if found:
+            inside = percentiles([item.queue_ms + item.compute_ms for item in found]).p50_ms
+            print(_row(stage, [item.total_ms for item in found]) + (f"{inside:>9.1f}" if stage != "assemble" else ""))
+    rest = [answer.total_ms - sum(item.total_ms for item in answer.stages if item.stage == "rerank") for answer in answers]
+    print(_row("everything else", rest) + "   (the sum without rerank)")
+    print(_row("total", [answer.total_ms for answer in answers]))
+    if spent_ms:
+        by_process = ", ".join(f"{name} {spent / len(answers):.1f}" for name, spent in spent_ms.items())
+        print(f"  CPU ms a search: {by_process}; in all {sum(spent_ms.values()) / len(answers):.1f}")
     worst = min(1.0 - answer.unaccounted_ms / answer.total_ms for answer in answers)
     covered = sum(1.0 - answer.unaccounted_ms / answer.total_ms for answer in answers) / len(answers)
     print(f"  stages cover {covered:.1%} of the wall time on average, {worst:.1%} at worst")
+
+
+def _row(name: str, samples_ms: Sequence[float]) -> str:
+    found, ascending = percentiles(samples_ms), sorted(samples_ms)
+    return f"  {name:<16}{ascending[0]:>9.1f}{ascending[len(ascending) // 4]:>9.1f}{found.p50_ms:>9.1f}{found.p99_ms:>9.1f}"

@@ -33,7 +33,7 @@ async def _measure(address: str, folder: Path, memory_count: int, write_count: i
             if reply.error is not None:
                 raise reply.error
         for number in range(write_count):
-            samples["bare fsync of 4 KiB"].append(_fsync_ms(folder / "probe"))
+            samples["bare fsync of 4 KiB"].append(fsync_ms(folder / "probe"))
             for durability in (Durability.PROCESS_CRASH, Durability.POWER_LOSS):
                 begin = time.perf_counter()
                 await client.remember(
@@ -46,7 +46,8 @@ async def _measure(address: str, folder: Path, memory_count: int, write_count: i
         print(f"  {name:<26}{found.p50_ms:>9.2f}{found.p99_ms:>9.2f}")
 
 
-def _fsync_ms(path: Path) -> float:
+def fsync_ms(path: Path) -> float:
+    """Appends 4 KiB to a file and returns how long its fsync took, in milliseconds."""
     with path.open("ab") as file:
         file.write(PAGE)
         file.flush()

@@ -1,4 +1,4 @@
-"""Generates docs/configuration.md, docs/api.md and .env.example from the settings and the protos.
+"""Generates docs/configuration.md, docs/api.md, docs/salience.svg and .env.example from the settings, the protos and a drawing.
 
 python -m docs.generate            writes them
 python -m docs.generate --check    fails if they are not what it would write
@@ -21,6 +21,8 @@ from gateway.settings import GatewaySettings
 from services.embedder.settings import EmbedderSettings
 from services.memory.settings import MemorySettings
 from services.reranker.settings import RerankerSettings
+
+from .salience_picture import salience_picture
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS: dict[str, type[AtlasSettings]] = {
@@ -123,6 +125,7 @@ def papers() -> dict[Path, str]:
     return {
         ROOT / "docs/configuration.md": configuration(),
         ROOT / "docs/api.md": api(),
+        ROOT / "docs/salience.svg": salience_picture(),
         ROOT / ".env.example": environment_example(),
     }
 

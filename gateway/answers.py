@@ -9,7 +9,7 @@ from enum import StrEnum
 from atlas.errors import AtlasError
 
 from .clients import Question, Restriction
-from .memories import Durability, Evidence, Memory, SalienceMode
+from .memories import Durability, Evidence, Memory, Pool, SalienceMode, SourceClass
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,8 @@ class SearchQuery:
     """At most one hit a source."""
     default_deadline_s: float | None = None
     """Time that the search has because its caller set no deadline; None if the caller did."""
+    source_class: SourceClass = SourceClass.USER
+    """Who stands behind the search."""
 
 
 class Skipped(StrEnum):
@@ -73,6 +75,18 @@ class Explanation:
     """Weight that moved from the encoder to the words, [0, 1]."""
     final_score: float | None
     """Fused evidence; None if it was not reranked."""
+    salience_log_odds: float | None
+    """Learnt worth, all evidence; None where salience was not read."""
+    outside_log_odds: float | None
+    """The part of it from outside the reranker; None where salience was not read."""
+    influence: float
+    """Logits a unit of log-odds."""
+    log_odds_limit: float
+    """Most log-odds that count, either way."""
+    salience_logits: float
+    """What salience added, in logits."""
+    propensity: float
+    """Probability that it was put among the candidates, (0, 1]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +107,10 @@ class Hit:
     """What each branch measured."""
     salience: float | None
     """Learnt worth, [0, 1]; None where salience is off."""
+    rank_before_salience: int
+    """Position that it would have without salience, from 1; 0 if it would not be there."""
+    pool: Pool
+    """Why it was among the candidates."""
     explanation: Explanation | None
     """Parts of the rank, where asked for."""
 
@@ -183,3 +201,35 @@ class Answer:
     """What was written back."""
     usage: Usage
     """What it cost."""
+    max_displacement: float
+    """Most that salience can move a hit, in logits, either way."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStep:
+    """The best of the pool, before the second stage."""
+
+    search_id: str
+    """Id of the search."""
+    hits: tuple[Hit, ...]
+    """Best first."""
+    candidate_count: int
+    """Candidates that go on to the second stage."""
+    degraded: tuple[Degradation, ...]
+    """Stages that did not do their part so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResultsStep:
+    """The results, before they are recorded."""
+
+    hits: tuple[Hit, ...]
+    """Best first."""
+    models: tuple[ModelUse, ...]
+    """Models that took part."""
+    degraded: tuple[Degradation, ...]
+    """Stages that did not do their part."""
+    notices: tuple[Notice, ...]
+    """What the caller should know."""
+    max_displacement: float
+    """Most that salience can move a hit, in logits, either way."""

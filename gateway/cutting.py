@@ -9,7 +9,8 @@ from atlas.errors import InvalidInputError
 from atlas.ranking import Kind
 
 from .chunking import Chunk, cut
-from .clients import EmbedderClient, EmbedderModel, TokenCount
+from .clients import EmbedderModel, TokenCount
+from .embedders import Encoder
 from .steps import Steps
 
 CHUNK_PIECES = 200
@@ -45,31 +46,29 @@ class Uncut:
 
 
 class Cutter:
-    """Cuts texts with the embedder's word pieces."""
+    """Cuts texts with the word pieces of the embedder that is going to read them."""
 
-    def __init__(self, embedder: EmbedderClient) -> None:
-        self._embedder = embedder
-
-    async def cut(self, texts: Sequence[Uncut], model: EmbedderModel, steps: Steps) -> list[list[Chunk]]:
+    async def cut(self, texts: Sequence[Uncut], encoder: Encoder, steps: Steps) -> list[list[Chunk]]:
         """Cuts each text; a blank one gives no chunk.
 
         Raises:
             InvalidInputError: A title or speaker leaves the model too little room for the text.
         """
+        model = encoder.model
         doubtful = [index for index, uncut in enumerate(texts) if uncut.text.strip() and not _surely_short(uncut, model)]
-        counts = await self._counts([part for index in doubtful for part in (texts[index].text, texts[index].prefix)], model, steps)
+        counts = await self._counts([part for index in doubtful for part in (texts[index].text, texts[index].prefix)], encoder, steps)
         chunks = [_one_chunk(uncut.text) if uncut.text.strip() else [] for uncut in texts]
         for place, index in enumerate(doubtful):
             text, prefix = counts[2 * place], counts[2 * place + 1]
             chunks[index] = _cut(texts[index], text, 0 if prefix is None else prefix.count, model)
         return chunks
 
-    async def _counts(self, texts: Sequence[str], model: EmbedderModel, steps: Steps) -> list[TokenCount | None]:
+    async def _counts(self, texts: Sequence[str], encoder: Encoder, steps: Steps) -> list[TokenCount | None]:
         """Counts texts; None for an empty one."""
         counted: dict[str, TokenCount] = {}
         wanted = list(dict.fromkeys(text for text in texts if text))
-        for batch in _batches(wanted, min(_BATCH_COUNT, model.max_input_count or _BATCH_COUNT)):
-            counts = await steps.run(lambda deadline, batch=batch: self._embedder.count_tokens(batch, deadline=deadline))  # type: ignore[misc]
+        for batch in _batches(wanted, min(_BATCH_COUNT, encoder.model.max_input_count or _BATCH_COUNT)):
+            counts = await steps.run(lambda deadline, batch=batch: encoder.client.count_tokens(batch, deadline=deadline))  # type: ignore[misc]
             counted.update(zip(batch, counts, strict=True))
         return [counted.get(text) for text in texts]
 

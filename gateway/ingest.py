@@ -7,18 +7,27 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, M
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from atlas.errors import AtlasError, DeadlineError, DependencyDownError, DiskFullError, NotFoundError, OverloadedError
+from atlas.errors import (
+    AtlasError,
+    ConflictError,
+    DeadlineError,
+    DependencyDownError,
+    DiskFullError,
+    NotFoundError,
+    OverloadedError,
+    SchemaMismatchError,
+)
 from atlas.identity import memory_id
 from atlas.ranking import Kind
 
 from .changes import Change, Difference, change_of
 from .chunking import Chunk, identity_text
-from .clients import EmbedderModel, MemoryClient
-from .clients.memory import MAX_IDS
+from .clients import NO_SOURCES, MemoryClient, SourceIds
+from .clients.memory import MAX_IDS, MOVED
 from .cutting import Cutter, Uncut
+from .embedders import FOREIGN, Embedders, Encoder
 from .grouping import GroupRule, handled_in_groups
 from .memories import Durability, JsonValue, Memory, Place, Scope
-from .models import Models
 from .steps import Steps
 from .writes import Embedded, Writer, write_of
 
@@ -118,9 +127,9 @@ class GroupLimits:
 class Ingester:
     """Ingests streams of documents."""
 
-    def __init__(self, *, memory: MemoryClient, models: Models, cutter: Cutter, writer: Writer, limits: GroupLimits) -> None:
+    def __init__(self, *, memory: MemoryClient, embedders: Embedders, cutter: Cutter, writer: Writer, limits: GroupLimits) -> None:
         self._memory = memory
-        self._models = models
+        self._embedders = embedders
         self._cutter = cutter
         self._writer = writer
         self._limits = limits
@@ -134,10 +143,9 @@ class Ingester:
             SchemaMismatchError: The collection holds vectors of another model.
         """
         # A model that was known before may be another one by now: a stream asks once.
-        self._models.forget_embedder()
-        model = await steps.run(lambda deadline: self._models.embedder(deadline=deadline))
-        await self._writer.find_collection(scope, options.collection, model, steps)
-        stream = _Stream(self._memory, self._cutter, self._writer, options, scope, steps, model)
+        self._embedders.forget()
+        encoder = await self._encoder(options.collection, scope, steps)
+        stream = _Stream(self._memory, self._embedders, self._cutter, self._writer, options, scope, steps, encoder)
         rule: GroupRule[Item] = GroupRule(
             max_count=self._limits.document_count,
             max_size=self._limits.text_bytes,
@@ -148,18 +156,30 @@ class Ingester:
         async for acknowledgement in handled_in_groups(items, rule, stream.handle, flight_count=self._limits.flight_count):
             yield acknowledgement
 
+    async def _encoder(self, collection: str, scope: Scope, steps: Steps) -> Encoder:
+        encoder = await steps.run(lambda deadline: self._embedders.of_collection(collection, deadline=deadline))
+        try:
+            await self._writer.find_collection(scope, collection, encoder.model, steps)
+        except SchemaMismatchError:
+            await steps.run(lambda deadline: self._embedders.learn(scope, deadline=deadline))
+            encoder = await steps.run(lambda deadline: self._embedders.of_collection(collection, deadline=deadline))
+            await self._writer.find_collection(scope, collection, encoder.model, steps)
+        return encoder
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class _Stream:
     """One stream under way."""
 
     memory: MemoryClient
+    embedders: Embedders
     cutter: Cutter
     writer: Writer
     options: StreamOptions
     scope: Scope
     steps: Steps
-    model: EmbedderModel
+    encoder: Encoder
+    """Who makes the vectors; another one after a switch of the collection."""
 
     async def handle(self, items: Sequence[Item]) -> Sequence[Acknowledgement]:
         """Stores a group and acknowledges its documents in their order."""
@@ -179,39 +199,57 @@ class _Stream:
         return [acknowledgement for pair in group for acknowledgement in await self._isolated([pair])]
 
     async def _stored(self, group: Sequence[tuple[Item, Document]]) -> list[Acknowledgement]:
+        try:
+            return await self._stored_with(self.encoder, group)
+        except ConflictError as error:
+            if error.reason != MOVED:
+                raise
+            # A source was renamed while this was under way: ids are derived anew.
+        except SchemaMismatchError as error:
+            if error.reason != FOREIGN:
+                raise
+            # The collection points to another generation by now.
+            await self.steps.run(lambda deadline: self.embedders.learn(self.scope, deadline=deadline))
+            self.encoder = await self.steps.run(lambda deadline: self.embedders.of_collection(self.options.collection, deadline=deadline))
+        return await self._stored_with(self.encoder, group)
+
+    async def _stored_with(self, encoder: Encoder, group: Sequence[tuple[Item, Document]]) -> list[Acknowledgement]:
         documents = [document for _, document in group]
         uncut = [Uncut(document.text, document.title, document.speaker, document.kind, document.language) for document in documents]
-        chunks = await self.cutter.cut(uncut, self.model, self.steps)
-        stored = await self._stored_by_source([document.source for document in documents])
+        chunks = await self.cutter.cut(uncut, encoder, self.steps)
+        stored, sources = await self._stored_by_source([document.source for document in documents])
         changes = [
-            change_of(list(_memories(document, cut, self.options.collection, self.scope.tenant)), stored.get(document.source, ()))
+            change_of(self._memories(document, cut, sources.of(document.source)), stored.get(document.source, ()))
             for document, cut in zip(documents, chunks, strict=True)
         ]
         if any(change.to_write for change in changes) and not stored:
-            await self._ensure_collection()
+            await self._ensure_collection(encoder)
         to_embed = [memory for change in changes for memory in change.to_embed]
-        embedded = await self.writer.embed(to_embed, self.model, self.steps, bulk=True)
-        await self._apply(changes, embedded)
+        embedded = await self.writer.embed(to_embed, encoder, self.steps, bulk=True)
+        await self._apply(changes, embedded, sources)
         return [_acknowledgement(item, change, embedded) for (item, _), change in zip(group, changes, strict=True)]
 
-    async def _stored_by_source(self, sources: Sequence[str]) -> dict[str, list[Memory]]:
+    async def _stored_by_source(self, sources: Sequence[str]) -> tuple[dict[str, list[Memory]], SourceIds]:
         try:
-            memories = await self.steps.run(
+            memories, ids = await self.steps.run(
                 lambda deadline: self.memory.of_sources(self.scope, self.options.collection, sources, deadline=deadline)
             )
         except NotFoundError:
-            return {}  # the collection comes with the first document that has a text
+            return {}, NO_SOURCES  # the collection comes with the first document that has a text
         by_source: dict[str, list[Memory]] = {}
         for memory in memories:
             by_source.setdefault(memory.source, []).append(memory)
-        return by_source
+        return by_source, ids
 
-    async def _ensure_collection(self) -> None:
+    def _memories(self, document: Document, chunks: Sequence[Chunk], source_id: str) -> list[Memory]:
+        return list(_memories(document, chunks, self.options.collection, self.scope.tenant, source_id))
+
+    async def _ensure_collection(self, encoder: Encoder) -> None:
         await self.writer.ensure_collection(
-            self.scope, self.options.collection, self.model, self.steps, in_search_all=self.options.in_search_all
+            self.scope, self.options.collection, encoder.model, self.steps, in_search_all=self.options.in_search_all
         )
 
-    async def _apply(self, changes: Iterable[Change], embedded: Mapping[str, Embedded]) -> None:
+    async def _apply(self, changes: Iterable[Change], embedded: Mapping[str, Embedded], sources: SourceIds) -> None:
         for writes, deletions in _batches(changes):
             # The ids to delete go with the writes of their document, in one transaction.
             along = deletions[:MAX_IDS] if writes else []
@@ -222,6 +260,7 @@ class _Stream:
                         [write_of(memory, embedded.get(memory.memory_id)) for memory in writes],
                         delete_ids=along,
                         durability=self.options.durability,
+                        last_move=sources.last_move,
                         deadline=deadline,
                     )
                 )
@@ -238,14 +277,14 @@ def _size_of(item: Item) -> int:
     return 0 if item.document is None else len(item.document.text.encode())
 
 
-def _memories(document: Document, chunks: Sequence[Chunk], collection: str, tenant: str) -> Iterator[Memory]:
+def _memories(document: Document, chunks: Sequence[Chunk], collection: str, tenant: str, source_id: str) -> Iterator[Memory]:
     seen: Counter[str] = Counter()
     for chunk in chunks:
         identity = identity_text(chunk.text, document.kind)
         ordinal = seen[identity]
         seen[identity] += 1
         yield Memory(
-            memory_id=memory_id(tenant, collection, document.source, identity, ordinal),
+            memory_id=memory_id(tenant, collection, source_id, identity, ordinal),
             collection=collection,
             text=chunk.text,
             domain=document.domain,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
+
+import msgspec
 
 from atlas.passages import indexed_text
 from atlas.ranking import Kind
@@ -37,6 +39,14 @@ class Pool(IntEnum):
     EXPLORE = 3
 
 
+class SourceClass(IntEnum):
+    """Who stands behind a call; numbered as on the wire."""
+
+    USER = 1
+    ASSISTANT = 2
+    SYSTEM = 3
+
+
 class EvidenceKind(IntEnum):
     """Which branch measured; numbered as on the wire."""
 
@@ -59,7 +69,16 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class Caller:
+    """Who calls, for the provenance of evidence."""
+
+    principal: str = ""
+    """Name; empty for the nameless."""
+    source_class: SourceClass = SourceClass.USER
+    """Who stands behind it."""
+
+
+class Evidence(msgspec.Struct, frozen=True):
     """One branch's measurement of a candidate."""
 
     kind: EvidenceKind
@@ -72,8 +91,7 @@ class Evidence:
     """Position in that branch's own list, from 1; None if the branch did not list it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """Where a chunk lies in its document."""
 
     document_id: str
@@ -86,9 +104,8 @@ class Place:
     """UTF-8 byte offset behind its last byte."""
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """The stored unit."""
+class Memory(msgspec.Struct, frozen=True):
+    """The stored unit. A struct, not a dataclass: a search makes one for every candidate."""
 
     memory_id: str
     """UUID, unique in the tenant."""
@@ -112,7 +129,7 @@ class Memory:
     """What it is."""
     event_time: datetime | None = None
     """When it happened, UTC; None if unknown."""
-    metadata: Mapping[str, JsonValue] = field(default_factory=dict)
+    metadata: Mapping[str, JsonValue] = msgspec.field(default_factory=dict)
     """The caller's own fields."""
     create_time: datetime | None = None
     """When it was first stored; set by memory."""

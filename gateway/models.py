@@ -43,6 +43,10 @@ class Models:
             return ""
         return self._reranker.fingerprint
 
+    def shared_with(self, token_fingerprint: str) -> str:
+        """Fingerprint of the space of an embedder's token vectors, if the reranker takes them; else empty."""
+        return token_fingerprint if self._reranker is not None and self._reranker.fingerprint == token_fingerprint else ""
+
     def forget_embedder(self) -> None:
         """Forgets the embedder's model: another one may come back."""
         self._embedder = None

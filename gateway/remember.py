@@ -5,24 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import IntEnum
 
 from atlas.deadlines import Deadline
-from atlas.errors import InvalidInputError, NotFoundError, SchemaMismatchError
+from atlas.errors import ConflictError, InvalidInputError, NotFoundError, SchemaMismatchError
 from atlas.identity import memory_id, remembered_id
 from atlas.ranking import Kind
 
 from .changes import Difference, differences
 from .chunking import Chunk, identity_text
-from .clients import EmbedderModel, MemoryClient
-from .clients.memory import MAX_IDS, Written
+from .clients import MemoryClient, SourceIds
+from .clients.memory import MAX_IDS, MOVED, Written
 from .cutting import Cutter, Uncut
+from .embedders import FOREIGN, Embedders, Encoder
 from .memories import Durability, JsonValue, Memory, Place, Scope
-from .models import Models
 from .steps import Steps
-from .writes import Writer, write_of
+from .writes import Embedded, Writer, write_of
 
 # The memory that is edited has to exist still; a fixed word, so that a repeated request stays the same request.
 _MUST_EXIST = "*"
@@ -64,6 +64,13 @@ class NewMemory:
     """When it happened."""
     metadata: Mapping[str, JsonValue] | None = None
     """The caller's own fields; None if none were given."""
+    source_id: str = ""
+    """What ids are derived from; empty if that is `source`."""
+
+    @property
+    def origin(self) -> str:
+        """What the ids of its memories are derived from; empty if it has no source."""
+        return self.source_id or self.source
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +93,10 @@ class _Drafts:
     """Those of each text, in the order of the request."""
     edited_ids: frozenset[str]
     """Those that must exist already."""
+    encoders: Mapping[str, Encoder]
+    """Who makes the vectors of each collection."""
+    last_move: int | None
+    """Number of the tenant's last move when ids were derived; None if none was derived from a source."""
 
     @property
     def every(self) -> list[Memory]:
@@ -96,10 +107,10 @@ class _Drafts:
 class Rememberer:
     """Remembers texts."""
 
-    def __init__(self, *, memory: MemoryClient, models: Models, cutter: Cutter, writer: Writer, interactive_text_count: int) -> None:
+    def __init__(self, *, memory: MemoryClient, embedders: Embedders, cutter: Cutter, writer: Writer, interactive_text_count: int) -> None:
         """Embeds up to `interactive_text_count` texts ahead of bulk work, more along with it."""
         self._memory = memory
-        self._models = models
+        self._embedders = embedders
         self._cutter = cutter
         self._writer = writer
         self._interactive_text_count = interactive_text_count
@@ -114,25 +125,83 @@ class Rememberer:
             InvalidInputError: An edited text is too long for one memory, or two texts are one memory with different fields.
             SchemaMismatchError: A collection holds vectors of another model.
         """
-        model = await steps.run(lambda deadline: self._models.embedder(deadline=deadline))
-        drafts = await self._drafts(texts, scope, model, steps)
         try:
-            outcomes = await self._store(drafts, scope, model, steps, request_id, durability)
+            return await self._remembered(texts, scope, steps, request_id, durability)
+        except ConflictError as error:
+            if error.reason != MOVED:
+                raise
+            # A source was renamed while this was under way; nothing was written.
+        except SchemaMismatchError as error:
+            if error.reason != FOREIGN:
+                raise
+            # A collection points to another generation by now; nothing was written.
+            await steps.run(lambda deadline: self._embedders.learn(scope, deadline=deadline))
+        return await self._remembered(texts, scope, steps, request_id, durability)
+
+    async def _remembered(
+        self, texts: Sequence[NewMemory], scope: Scope, steps: Steps, request_id: str, durability: Durability
+    ) -> list[Remembered]:
+        drafts = await self._drafts(texts, scope, steps)
+        try:
+            outcomes = await self._store(drafts, scope, steps, request_id, durability)
         except SchemaMismatchError as error:
             if error.reason != _DELETED_MEANWHILE:
                 raise
-            outcomes = await self._store(drafts, scope, model, steps, request_id, durability)
+            outcomes = await self._store(drafts, scope, steps, request_id, durability)
         return [_remembered(memories, outcomes) for memories in drafts.of_each]
 
-    async def _drafts(self, texts: Sequence[NewMemory], scope: Scope, model: EmbedderModel, steps: Steps) -> _Drafts:
+    async def _drafts(self, texts: Sequence[NewMemory], scope: Scope, steps: Steps) -> _Drafts:
         texts = await self._completed(texts, scope, steps)
-        uncut = [Uncut(new.text, new.title, new.speaker, _kind(new), whole=True) for new in texts]
-        of_each = [
-            _memories(new, chunks, scope.tenant, f"memories[{index}]")
-            for index, (new, chunks) in enumerate(zip(texts, await self._cutter.cut(uncut, model, steps), strict=True))
-        ]
+        texts, last_move = await self._with_origins(texts, scope, steps)
+        encoders = await self._encoders(texts, steps)
+        chunks = await self._cut(texts, encoders, steps)
+        pairs = enumerate(zip(texts, chunks, strict=True))
+        of_each = [_memories(new, cut, scope.tenant, f"memories[{index}]") for index, (new, cut) in pairs]
         _check_same(of_each)
-        return _Drafts(of_each, frozenset(new.memory_id for new in texts if new.memory_id is not None))
+        return _Drafts(of_each, frozenset(new.memory_id for new in texts if new.memory_id is not None), encoders, last_move)
+
+    async def _with_origins(self, texts: Sequence[NewMemory], scope: Scope, steps: Steps) -> tuple[list[NewMemory], int | None]:
+        """Fills in what the ids of texts with a source are derived from: a source may have been renamed."""
+        sources: dict[str, list[str]] = {}
+        for new in texts:
+            if new.source and new.memory_id is None:
+                sources.setdefault(new.collection, []).append(new.source)
+        found: dict[str, SourceIds] = {}
+        for collection, named in sources.items():
+            found[collection] = await steps.run(
+                lambda deadline, collection=collection, named=named: self._memory.source_ids(  # type: ignore[misc]
+                    scope, collection, list(dict.fromkeys(named)), deadline=deadline
+                )
+            )
+        last_moves = [ids.last_move for ids in found.values() if ids.last_move is not None]
+        with_origins = [
+            replace(new, source_id=found[new.collection].of(new.source)) if new.source and new.collection in found else new for new in texts
+        ]
+        return with_origins, min(last_moves, default=None)
+
+    async def _encoders(self, texts: Sequence[NewMemory], steps: Steps) -> dict[str, Encoder]:
+        return {
+            name: await steps.run(lambda deadline, name=name: self._embedders.of_collection(name, deadline=deadline))  # type: ignore[misc]
+            for name in dict.fromkeys(new.collection for new in texts)
+        }
+
+    async def _cut(self, texts: Sequence[NewMemory], encoders: Mapping[str, Encoder], steps: Steps) -> list[list[Chunk]]:
+        chunks: list[list[Chunk]] = [[] for _ in texts]
+        for fingerprint in dict.fromkeys(encoder.model.fingerprint for encoder in encoders.values()):
+            places = [index for index, new in enumerate(texts) if encoders[new.collection].model.fingerprint == fingerprint]
+            encoder = encoders[texts[places[0]].collection]
+            uncut = [Uncut(new.text, new.title, new.speaker, _kind(new), whole=True) for new in (texts[index] for index in places)]
+            for index, cut in zip(places, await self._cutter.cut(uncut, encoder, steps), strict=True):
+                chunks[index] = cut
+        return chunks
+
+    async def _embedded(self, memories: Sequence[Memory], encoders: Mapping[str, Encoder], steps: Steps) -> dict[str, Embedded]:
+        bulk = len(memories) > self._interactive_text_count
+        embedded: dict[str, Embedded] = {}
+        for name in dict.fromkeys(memory.collection for memory in memories):
+            own = [memory for memory in memories if memory.collection == name]
+            embedded |= await self._writer.embed(own, encoders[name], steps, bulk=bulk)
+        return embedded
 
     async def _completed(self, texts: Sequence[NewMemory], scope: Scope, steps: Steps) -> list[NewMemory]:
         """Fills in what an edit leaves as it is."""
@@ -146,7 +215,6 @@ class Rememberer:
         self,
         drafts: _Drafts,
         scope: Scope,
-        model: EmbedderModel,
         steps: Steps,
         request_id: str,
         durability: Durability,
@@ -163,8 +231,9 @@ class Rememberer:
         collections = list(dict.fromkeys(memory.collection for memory, difference in found if difference is Difference.NEW))
         to_embed = [memory for memory, difference in found if difference in (Difference.NEW, Difference.CONTENT)]
         # Neither needs the other: a wrong collection costs an embedding, a right one saves a wait.
-        embedding = self._writer.embed(to_embed, model, steps, bulk=len(to_embed) > self._interactive_text_count)
-        checking = asyncio.gather(*(self._writer.find_collection(scope, collection, model, steps) for collection in collections))
+        encoders = drafts.encoders
+        embedding = self._embedded(to_embed, encoders, steps)
+        checking = asyncio.gather(*(self._writer.find_collection(scope, name, encoders[name].model, steps) for name in collections))
         embedded, _ = await asyncio.gather(embedding, checking)
         writes = [
             write_of(memory, embedded.get(memory.memory_id), if_match=_MUST_EXIST if memory.memory_id in drafts.edited_ids else "")
@@ -172,14 +241,16 @@ class Rememberer:
         ]
 
         async def upsert(deadline: Deadline) -> Written:
-            return await self._memory.upsert(scope, writes, durability=durability, request_id=request_id, deadline=deadline)
+            return await self._memory.upsert(
+                scope, writes, durability=durability, request_id=request_id, last_move=drafts.last_move, deadline=deadline
+            )
 
         try:
             written = await steps.run(upsert)
         except NotFoundError:
             # Only now is it known that the request may leave something behind: it repeats no other one's id.
-            for collection in collections:
-                await self._writer.ensure_collection(scope, collection, model, steps)
+            for name in collections:
+                await self._writer.ensure_collection(scope, name, encoders[name].model, steps)
             written = await steps.run(upsert)
         outcomes.update((memory.memory_id, RememberOutcome(outcome)) for memory, outcome in zip(due, written.outcomes, strict=True))
         return outcomes
@@ -239,7 +310,7 @@ def _cut_memories(new: NewMemory, chunks: Sequence[Chunk], tenant: str) -> list[
     for chunk in chunks:
         # The whole text stands for the source that it does not have.
         identity = identity_text(chunk.text, _kind(new))
-        chunk_id = memory_id(tenant, new.collection, new.source or document_id, identity, seen[identity])
+        chunk_id = memory_id(tenant, new.collection, new.origin or document_id, identity, seen[identity])
         seen[identity] += 1
         place = Place(document_id=document_id, ordinal=chunk.ordinal, begin=chunk.begin, end=chunk.end)
         memories.append(_memory(new, chunk_id, chunk.text, place))
@@ -249,8 +320,8 @@ def _cut_memories(new: NewMemory, chunks: Sequence[Chunk], tenant: str) -> list[
 def _whole_id(new: NewMemory, text: str, tenant: str) -> str:
     # What is said is identified by who said it and when, also where its source is known: a chat holds many an "ok".
     if new.source and not new.speaker and new.event_time is None:
-        return memory_id(tenant, new.collection, new.source, text, 0)
-    said_in = f"{new.source}\n{text}" if new.source else text
+        return memory_id(tenant, new.collection, new.origin, text, 0)
+    said_in = f"{new.origin}\n{text}" if new.source else text
     return remembered_id(tenant, new.collection, said_in, new.speaker, new.event_time)
 
 

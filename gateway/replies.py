@@ -8,7 +8,7 @@ from atlas.gateway.v1 import gateway_pb2 as pb
 from atlas.status import to_status
 from atlas.type.v1 import type_pb2
 
-from .answers import Answer, Explanation, Hit, ModelUse, SalienceWrite
+from .answers import Answer, Degradation, Explanation, Hit, ModelUse, Notice, PoolStep, ResultsStep, SalienceWrite
 from .clients import Collection
 from .ingest import Acknowledgement
 from .memories import Durability
@@ -27,6 +27,32 @@ def search_response(answer: Answer, watch: Stopwatch, *, logits_per_unit: float)
     response.total_seconds = watch.total_s
     response.unaccounted_seconds = max(0.0, response.total_seconds - sum(stage.wall_s for stage in stages))
     return response
+
+
+def search_step(step: PoolStep | ResultsStep | Answer, watch: Stopwatch, *, logits_per_unit: float) -> pb.SearchStreamResponse:
+    """Returns the reply of one step of a search."""
+    match step:
+        case PoolStep():
+            with watch.own_stage("assemble"):
+                pool = pb.SearchPool(
+                    search_id=step.search_id,
+                    hits=[_hit(hit, logits_per_unit) for hit in step.hits],
+                    candidate_count=step.candidate_count,
+                    degraded=_degraded(step.degraded),
+                )
+            return pb.SearchStreamResponse(pool=pool)
+        case ResultsStep():
+            # Recording goes on beside it and is what is measured.
+            found = pb.SearchResults(
+                hits=[_hit(hit, logits_per_unit) for hit in step.hits],
+                models=[_model_use(use) for use in step.models],
+                degraded=_degraded(step.degraded),
+                notices=_notices(step.notices),
+                max_displacement_logits=step.max_displacement,
+            )
+            return pb.SearchStreamResponse(results=found)
+        case _:
+            return pb.SearchStreamResponse(summary=_summary(step, watch))
 
 
 def remember_response(remembered: Sequence[Remembered], durability: Durability) -> pb.RememberResponse:
@@ -84,16 +110,41 @@ def _answered(answer: Answer, logits_per_unit: float) -> pb.SearchResponse:
         hits=[_hit(hit, logits_per_unit) for hit in answer.hits],
         search_id=answer.search_id,
         models=[_model_use(use) for use in answer.models],
-        degraded=[pb.Degradation(stage=item.stage, reason=item.reason, message=item.message) for item in answer.degraded],
-        notices=[pb.Notice(code=item.code, message=item.message) for item in answer.notices],
+        degraded=_degraded(answer.degraded),
+        notices=_notices(answer.notices),
         salience_write=_salience_write(answer.salience_write),
-        usage=type_pb2.Usage(
-            tokens=answer.usage.token_count,
-            candidates=answer.usage.candidate_count,
-            cache_hits=answer.usage.cache_hits,
-            items=len(answer.hits),
-        ),
+        usage=_usage(answer),
+        max_displacement_logits=answer.max_displacement,
     )
+
+
+def _summary(answer: Answer, watch: Stopwatch) -> pb.SearchSummary:
+    stages = watch.stages
+    total_s = watch.total_s
+    return pb.SearchSummary(
+        salience_write=_salience_write(answer.salience_write),
+        timings=[_stage(stage) for stage in stages],
+        unaccounted_seconds=max(0.0, total_s - sum(stage.wall_s for stage in stages)),
+        total_seconds=total_s,
+        usage=_usage(answer),
+    )
+
+
+def _usage(answer: Answer) -> type_pb2.Usage:
+    return type_pb2.Usage(
+        tokens=answer.usage.token_count,
+        candidates=answer.usage.candidate_count,
+        cache_hits=answer.usage.cache_hits,
+        items=len(answer.hits),
+    )
+
+
+def _degraded(items: Sequence[Degradation]) -> list[pb.Degradation]:
+    return [pb.Degradation(stage=item.stage, reason=item.reason, message=item.message) for item in items]
+
+
+def _notices(items: Sequence[Notice]) -> list[pb.Notice]:
+    return [pb.Notice(code=item.code, message=item.message) for item in items]
 
 
 def _model_use(use: ModelUse) -> pb.ModelUse:
@@ -115,8 +166,8 @@ def _hit(hit: Hit, logits_per_unit: float) -> pb.Hit:
         rank_score=hit.rank_score,
         evidence=[evidence_message(item) for item in hit.evidence],
         salience=hit.salience,
-        # The influence of salience on the order is 0: it moves nothing.
-        rank_before_salience=hit.rank,
+        rank_before_salience=hit.rank_before_salience,
+        pool=f"POOL_{hit.pool.name}",
         explanation=None if hit.explanation is None else _explanation(hit.explanation, logits_per_unit),
     )
 
@@ -129,6 +180,12 @@ def _explanation(explanation: Explanation, logits_per_unit: float) -> pb.RankExp
         query_fragmentation=explanation.fragmentation,
         final_score=explanation.final_score,
         logits_per_unit=logits_per_unit,
+        salience_logits=explanation.salience_logits,
+        salience_log_odds=explanation.salience_log_odds,
+        outside_log_odds=explanation.outside_log_odds,
+        influence=explanation.influence,
+        log_odds_limit=explanation.log_odds_limit,
+        propensity=explanation.propensity,
     )
 
 

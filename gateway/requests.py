@@ -18,7 +18,7 @@ from atlas.type.v1 import type_pb2
 from .answers import SearchQuery
 from .clients import Image, Question, Restriction
 from .ingest import Document, StreamOptions
-from .memories import Durability, JsonValue, SalienceMode
+from .memories import Caller, Durability, JsonValue, SalienceMode, SourceClass
 from .messages import json_value, kind_value, time_value
 from .remember import NewMemory
 
@@ -35,7 +35,7 @@ MAX_METADATA_BYTES = 64 * 1024
 _DEFAULT_PAGE_SIZE = 100
 _COLLECTION_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _MAX_COLLECTIONS = 64
-_MAX_FIELD_BYTES = {"domain": 256, "title": 1_024, "speaker": 256, "source": 2_048, "document_id": 2_048, "language": 16}
+_MAX_FIELD_BYTES = {"domain": 256, "title": 1_024, "speaker": 256, "source": 2_048, "document_id": 2_048, "language": 16, "principal": 128}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,7 @@ def search_query(
         require_complete=request.require_complete,
         group_by_source=request.group_by_source,
         default_deadline_s=default_deadline_s,
+        source_class=caller_of(request).source_class,
     )
 
 
@@ -118,7 +119,7 @@ def document(message: pb.IngestDocument) -> Document:
 
 def stream_options(message: pb.IngestRequest, *, default_collection: str) -> StreamOptions:
     """Returns what the first message of a stream decides for all of it."""
-    _check_collection(message.collection, "collection")
+    check_collection(message.collection, "collection")
     return StreamOptions(
         collection=message.collection or default_collection,
         durability=durability(message.durability, default=Durability.PROCESS_CRASH),
@@ -165,6 +166,24 @@ def check_request_id(request_id: str) -> None:
             size_bytes=size_bytes,
             max_bytes=MAX_REQUEST_ID_BYTES,
         )
+
+
+def caller_of(request: pb.SearchRequest | pb.FeedbackRequest | pb.ReportUsageRequest, *, absent: SourceClass = SourceClass.USER) -> Caller:
+    """Returns who calls; a request that does not say comes from a nameless `absent`.
+
+    Raises:
+        InvalidInputError: The name is too long, or this version does not know the source class.
+    """
+    if not request.HasField("caller"):
+        return Caller(source_class=absent)
+    check_size("principal", request.caller.principal, path="caller.principal")
+    number = request.caller.source_class
+    try:
+        return Caller(request.caller.principal, SourceClass(number) if number else SourceClass.USER)
+    except ValueError as error:
+        raise InvalidInputError(
+            f"caller.source_class is {number}; 0 to {max(SourceClass)} are known", field="caller.source_class", value=number
+        ) from error
 
 
 def check_memory_id(memory_id: str, *, path: str = "memory_id") -> str:
@@ -228,7 +247,7 @@ def _restriction(request: pb.SearchRequest) -> Restriction:
 def _new_memory(message: pb.NewMemory, path: str, default_collection: str) -> NewMemory:
     if not message.text.strip():
         raise InvalidInputError(f"{path}.text is empty or blank", field=f"{path}.text")
-    _check_collection(message.collection, f"{path}.collection")
+    check_collection(message.collection, f"{path}.collection")
     for name in ("domain", "speaker", "title", "source"):
         check_size(name, getattr(message, name), path=f"{path}.{name}")
     return NewMemory(
@@ -246,7 +265,8 @@ def _new_memory(message: pb.NewMemory, path: str, default_collection: str) -> Ne
     )
 
 
-def _check_collection(name: str, path: str) -> None:
+def check_collection(name: str, path: str) -> None:
+    """Refuses what no collection can be called; empty is the default one."""
     if name and not _COLLECTION_NAME.fullmatch(name):
         raise InvalidInputError(
             f"{path} is {name[:80]!r} of {len(name)} characters; 1 to 64 of a-z 0-9 _ - are allowed, beginning with a letter or digit",

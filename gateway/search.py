@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from atlas.deadlines import Deadline
@@ -18,16 +19,14 @@ from atlas.errors import (
     SchemaMismatchError,
     UnsupportedError,
 )
-from atlas.ranking import readable
+from atlas.influence import Influence
 
-from . import notices
-from .answers import Answer, Degradation, ModelUse, Notice, SalienceWrite, SearchQuery, Skipped, Usage
+from . import evidence, notices
+from .answers import Answer, Degradation, Hit, ModelUse, Notice, PoolStep, ResultsStep, SalienceWrite, SearchQuery, Skipped, Usage
 from .clients import (
     Candidate,
-    EmbedderClient,
     Impression,
     MemoryClient,
-    Observation,
     QueryTokens,
     QueryVector,
     Reranked,
@@ -35,9 +34,10 @@ from .clients import (
     SalienceClient,
     Stage,
 )
-from .memories import Pool, SalienceMode, Scope
+from .embedders import FOREIGN, Embedders
+from .memories import Scope
 from .models import Models
-from .ordering import Ranked, hits_of, ordered, selected
+from .ordering import Ranked, hits_of, max_displacement, ordered, positions, selected, without_salience
 from .timings import Stopwatch
 
 _logger = logging.getLogger(__name__)
@@ -46,6 +46,8 @@ T = TypeVar("T")
 _RETRY_AFTER_MS = 1_000
 _REPLY_SHARE = 0.9
 _LARGEST_RESERVE_SHARE = 0.25
+_SWITCHES = 2
+"""Switches of a collection to another model that one search survives."""
 
 # A class that is not here passes.
 _EMBED_REASONS: dict[type[AtlasError], str] = {
@@ -89,25 +91,42 @@ class _Run:
     notices: list[Notice] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What a search found, before it is recorded."""
+
+    vector: QueryVector | None
+    pool: Sequence[Candidate]
+    reranked: Reranked | None
+    results: Sequence[Ranked]
+    hits: tuple[Hit, ...]
+    before: Mapping[str, int]
+    """Position of each candidate without salience, by memory id."""
+    max_displacement: float
+
+
 class Searcher:
     """Answers queries with the best memories."""
 
     def __init__(
         self,
         *,
-        embedder: EmbedderClient,
+        embedders: Embedders,
         memory: MemoryClient,
         reranker: RerankerClient,
         salience: SalienceClient,
         models: Models,
         budget: SearchBudget,
+        influence: Influence,
     ) -> None:
-        self._embedder = embedder
+        self._embedders = embedders
         self._memory = memory
         self._reranker = reranker
         self._salience = salience
         self._models = models
         self._budget = budget
+        self._influence = influence
+        self._recording: set[asyncio.Task[SalienceWrite]] = set()
 
     async def search(self, query: SearchQuery, scope: Scope, *, deadline: Deadline, watch: Stopwatch) -> Answer:
         """Answers a query.
@@ -120,30 +139,57 @@ class Searcher:
             AtlasError: The query is wrong, or a stage failed while the query demands a complete answer.
         """
         run = _Run(query, scope, deadline, watch)
-        vector = await self._embed(run)
-        stage = await self._candidates(run, vector)
-        reranked = await self._rerank(run, stage.candidates, None if vector is None else vector.tokens)
-        with watch.own_stage("assemble"):
+        vector, stage = await self._first_stage(run)
+        outcome = await self._ranked(run, vector, stage)
+        return _answer(run, outcome, await self._record(run, outcome))
+
+    async def steps(
+        self, query: SearchQuery, scope: Scope, *, deadline: Deadline, watch: Stopwatch
+    ) -> AsyncGenerator[PoolStep | ResultsStep | Answer]:
+        """Answers a query in steps: the pool, the results, and the whole answer with what was written back.
+
+        Errors and degradations are those of `search`. Once it has given the results, the search is recorded even if nobody waits for it.
+        """
+        run = _Run(query, scope, deadline, watch)
+        vector, stage = await self._first_stage(run)
+        yield self._pool_step(run, vector, stage)
+        outcome = await self._ranked(run, vector, stage)
+        recording = asyncio.create_task(self._record(run, outcome))
+        self._recording.add(recording)
+        recording.add_done_callback(self._recording.discard)
+        yield ResultsStep(outcome.hits, tuple(run.models), tuple(run.degraded), tuple(run.notices), outcome.max_displacement)
+        yield _answer(run, outcome, await asyncio.shield(recording))
+
+    async def settle(self) -> None:
+        """Waits for what is still being recorded for callers that left."""
+        if self._recording:
+            await asyncio.wait(self._recording)
+
+    def _pool_step(self, run: _Run, vector: QueryVector | None, stage: Stage) -> PoolStep:
+        with run.watch.own_stage("assemble"):
             fragmentation = 0.0 if vector is None else vector.fragmentation
-            ranked = ordered(stage.candidates, reranked, fragmentation)
+            ranked = ordered(stage.candidates, None, fragmentation, influence=self._influence)
+            before = positions(without_salience(ranked), run.query)
+            hits = hits_of(selected(ranked, run.query), run.query, fragmentation, before=before, influence=self._influence)
+            return PoolStep(run.query.search_id, hits, len(stage.candidates), tuple(run.degraded))
+
+    async def _ranked(self, run: _Run, vector: QueryVector | None, stage: Stage) -> _Outcome:
+        query, pool = run.query, stage.candidates
+        reranked = await self._rerank(run, pool, None if vector is None else vector.tokens)
+        with run.watch.own_stage("assemble"):
+            fragmentation = 0.0 if vector is None else vector.fragmentation
+            ranked = ordered(pool, reranked, fragmentation, influence=self._influence)
             results = selected(ranked, query)
-            hits = hits_of(results, query, fragmentation)
+            before = positions(without_salience(ranked), query)
+            hits = hits_of(results, query, fragmentation, before=before, influence=self._influence)
             run.notices.extend(notices.notices_of(query, stage.searched, ranked, run.degraded))
-        return Answer(
-            hits=hits,
-            search_id=query.search_id,
-            models=tuple(run.models),
-            degraded=tuple(run.degraded),
-            notices=tuple(run.notices),
-            salience_write=await self._record(run, vector, stage.candidates, reranked, results),
-            usage=_usage(vector, stage.candidates, reranked),
-        )
+            return _Outcome(vector, pool, reranked, results, hits, before, max_displacement(ranked, self._influence))
 
     async def _embed(self, run: _Run) -> QueryVector | None:
         deadline = run.deadline.child(cap_s=run.deadline.remaining_s * self._budget.embed_share)
         with run.watch.stage("embed") as lap:
             try:
-                vector = await self._vector(run, deadline)
+                vector = await self._embedders.embed_query(run.query.question, run.query.collections, deadline=deadline)
             except (InvalidInputError, UnsupportedError):
                 raise  # the caller's mistake is never answered with less
             except AtlasError as error:
@@ -156,18 +202,20 @@ class Searcher:
             run.models.append(await self._embedder_use(vector, deadline))
             return vector
 
-    async def _vector(self, run: _Run, deadline: Deadline) -> QueryVector:
-        question = run.query.question
-        # One reading of the query serves both models where they are known to be the same encoder.
-        shared = "" if question.image else self._models.shared_token_fingerprint
-        try:
-            return await self._embedder.embed_query(question, deadline=deadline, token_fingerprint=shared)
-        except UnsupportedError:
-            if not shared:
-                raise
-            # Another model has taken the place of the one that was asked about, and has no token vectors.
-            self._models.forget_embedder()
-        return await self._embedder.embed_query(question, deadline=deadline)
+    async def _first_stage(self, run: _Run) -> tuple[QueryVector | None, Stage]:
+        vector = await self._embed(run)
+        for _ in range(_SWITCHES):
+            try:
+                return vector, await self._candidates(run, vector)
+            except SchemaMismatchError as error:
+                if error.reason != FOREIGN:
+                    raise
+            # A collection points to another generation by now: the query is asked again, in the space that it holds.
+            with run.watch.own_stage("candidates"):
+                await self._embedders.learn(run.scope, deadline=run.deadline)
+            run.models.clear()
+            vector = await self._embed(run)
+        return vector, await self._candidates(run, vector)
 
     async def _candidates(self, run: _Run, vector: QueryVector | None) -> Stage:
         query = run.query
@@ -181,12 +229,15 @@ class Searcher:
                     restriction=query.restriction,
                     candidate_count=self._candidate_count(run),
                     salience_mode=query.salience_mode,
+                    # A repeated search draws the same candidates.
+                    exploration_seed=query.search_id,
                     deadline=run.deadline,
                 )
             except DependencyDownError as error:
                 raise _memory_away(error) from error
             lap.server = stage.time
-            return stage
+            # Beyond the clean pool there are as many places as the reranker can still take.
+            return replace(stage, candidates=stage.candidates[: self._models.max_candidate_count])
 
     async def _rerank(self, run: _Run, pool: Sequence[Candidate], tokens: QueryTokens | None) -> Reranked | None:
         if not pool:
@@ -223,19 +274,20 @@ class Searcher:
         max_time_s = deadline.remaining_s * _REPLY_SHARE
         return await self._reranker.rerank(question, pool, max_time_s=max_time_s, deadline=deadline)
 
-    async def _record(
-        self, run: _Run, vector: QueryVector | None, pool: Sequence[Candidate], reranked: Reranked | None, results: Sequence[Ranked]
-    ) -> SalienceWrite:
-        skipped = _skipped(run.query, vector, pool, reranked)
+    async def _record(self, run: _Run, outcome: _Outcome) -> SalienceWrite:
+        query, reranked = run.query, outcome.reranked
+        skipped = evidence.skipped(query, outcome.vector, outcome.pool, reranked)
         if skipped in (Skipped.OFF, Skipped.READ, Skipped.NO_HITS):
             return SalienceWrite(skipped)
         # The impression is recorded even when no evidence may be, so that later feedback has its pool.
-        impression = Impression(run.query.search_id, vector, pool)
-        observations = [] if skipped or reranked is None else _observations(pool, reranked, results)
-        with run.watch.stage("record"):
+        result_ranks = {item.candidate.memory.memory_id: rank for rank, item in enumerate(outcome.results, start=1)}
+        impression = Impression(query.search_id, outcome.vector, outcome.pool, result_ranks, query.source_class)
+        due = [] if skipped or reranked is None else evidence.observations(outcome.pool, reranked, outcome.before, query.result_count)
+        with run.watch.stage("record") as lap:
             try:
                 deadline = run.deadline.child(cap_s=self._budget.record_cap_s)
-                recorded = await self._salience.record(run.scope, impression, observations, deadline=deadline)
+                recorded = await self._salience.record(run.scope, impression, due, deadline=deadline)
+                lap.server = recorded.time
             except AtlasError as error:
                 _logger.warning("salience was not written", extra={"reason": error.reason})
                 return SalienceWrite(skipped, error=error)
@@ -263,7 +315,7 @@ class Searcher:
 
     async def _embedder_use(self, vector: QueryVector, deadline: Deadline) -> ModelUse:
         async def ask() -> ModelUse:
-            model = await self._models.embedder(deadline=deadline, fingerprint=vector.fingerprint)
+            model = await self._embedders.model(vector.fingerprint, deadline=deadline)
             return ModelUse("embedder", model.model_id, model.revision, vector.fingerprint)
 
         return await _named_or(ask, ModelUse("embedder", fingerprint=vector.fingerprint))
@@ -295,35 +347,17 @@ def _memory_away(error: DependencyDownError) -> DependencyDownError:
     return away
 
 
-def _skipped(query: SearchQuery, vector: QueryVector | None, pool: Sequence[Candidate], reranked: Reranked | None) -> Skipped:
-    match query.salience_mode:
-        case SalienceMode.OFF:
-            return Skipped.OFF
-        case SalienceMode.READ:
-            return Skipped.READ
-        case _:
-            if not pool:
-                return Skipped.NO_HITS
-            if vector is None or reranked is None:
-                return Skipped.DEGRADED
-            return Skipped.NOTHING if readable(vector.fragmentation) else Skipped.UNREADABLE
-
-
-def _observations(pool: Sequence[Candidate], reranked: Reranked, results: Sequence[Ranked]) -> list[Observation]:
-    ranks = {item.candidate.memory.memory_id: rank for rank, item in enumerate(results, start=1)}
-    return [
-        Observation(
-            memory_id=memory_id,
-            raw_score=score.raw_score,
-            relevance=score.relevance,
-            calibration_version=reranked.calibration_version,
-            rank=ranks.get(memory_id, 0),
-        )
-        for candidate in pool
-        if candidate.pool is Pool.CLEAN
-        and (memory_id := candidate.memory.memory_id) in reranked.scores
-        and (score := reranked.scores[memory_id])
-    ]
+def _answer(run: _Run, outcome: _Outcome, write: SalienceWrite) -> Answer:
+    return Answer(
+        hits=outcome.hits,
+        search_id=run.query.search_id,
+        models=tuple(run.models),
+        degraded=tuple(run.degraded),
+        notices=tuple(run.notices),
+        salience_write=write,
+        usage=_usage(outcome.vector, outcome.pool, outcome.reranked),
+        max_displacement=outcome.max_displacement,
+    )
 
 
 def _usage(vector: QueryVector | None, pool: Sequence[Candidate], reranked: Reranked | None) -> Usage:

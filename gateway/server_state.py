@@ -13,7 +13,20 @@ from atlas.type.v1 import type_pb2
 from .clients import CollectionClient, EmbedderClient, RerankerClient
 from .memories import Scope
 
-FEATURES = ("two_stage_search", "lexical_search", "min_relevance", "group_by_source", "salience", "remember", "ingest")
+FEATURES = (
+    "two_stage_search",
+    "lexical_search",
+    "min_relevance",
+    "group_by_source",
+    "salience",
+    "search_stream",
+    "feedback",
+    "usage_report",
+    "ledger",
+    "remember",
+    "ingest",
+    "migration",
+)
 """What this version can do."""
 
 

@@ -6,19 +6,24 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import Any
 from uuid import uuid4
 
 from grpc import aio
 
 from atlas import deadlines
+from atlas.deadlines import Deadline
 from atlas.errors import AtlasError, InvalidInputError
 from atlas.gateway.v1 import gateway_pb2 as pb
 from atlas.gateway.v1 import gateway_pb2_grpc as rpc
 from atlas.ranking import MINILM_MAXSIM
 
-from . import replies, requests
-from .clients import CollectionClient, MemoryClient, Restriction
+from . import learning, replies, requests
+from .answers import Answer, SearchQuery
+from .clients import CollectionClient, LedgerClient, MemoryClient, Restriction, SalienceClient
+from .clients.renaming import below
 from .ingest import Ingester, Item
+from .learning import Eraser, UsageReporter
 from .memories import Durability, Scope
 from .messages import memory_message
 from .remember import Rememberer
@@ -36,6 +41,14 @@ class Parts:
 
     searcher: Searcher
     """Answers queries."""
+    salience: SalienceClient
+    """Memory's ledger, written to."""
+    ledger: LedgerClient
+    """Memory's ledger, read and administered."""
+    usage: UsageReporter
+    """Measures what answers used."""
+    eraser: Eraser
+    """Erases for good."""
     rememberer: Rememberer
     """Remembers texts."""
     ingester: Ingester
@@ -65,13 +78,48 @@ class GatewayService(rpc.GatewayServiceServicer):
     ) -> pb.SearchResponse:
         """Answers a query."""
         watch = Stopwatch(self._monotonic)
-        default_s = self._settings.search_deadline_ms / 1_000 if context.time_remaining() is None else None
-        query = requests.search_query(request, self._limits, new_id=lambda: str(uuid4()), default_deadline_s=default_s)
-        deadline = deadlines.current().child(cap_s=default_s)
-        answer = await self._parts.searcher.search(query, self._scope(), deadline=deadline, watch=watch)
+        query, scope, deadline = self._asked(request, context)
+        answer = await self._parts.searcher.search(query, scope, deadline=deadline, watch=watch)
         response = replies.search_response(answer, watch, logits_per_unit=MINILM_MAXSIM.logits_per_unit)
         self._metrics.count(answer, watch.stages)
         return response
+
+    async def SearchStream(
+        self, request: pb.SearchStreamRequest, context: aio.ServicerContext[pb.SearchStreamRequest, pb.SearchStreamResponse]
+    ) -> AsyncGenerator[pb.SearchStreamResponse]:
+        """Answers a query in steps."""
+        watch = Stopwatch(self._monotonic)
+        with below("search"):
+            query, scope, deadline = self._asked(request.search, context)
+            async with aclosing(self._parts.searcher.steps(query, scope, deadline=deadline, watch=watch)) as steps:
+                async for step in steps:
+                    if isinstance(step, Answer):
+                        self._metrics.count(step, watch.stages)
+                    yield replies.search_step(step, watch, logits_per_unit=MINILM_MAXSIM.logits_per_unit)
+
+    async def Feedback(
+        self, request: pb.FeedbackRequest, context: aio.ServicerContext[pb.FeedbackRequest, pb.FeedbackResponse]
+    ) -> pb.FeedbackResponse:
+        """Says what hits of an earlier search were worth."""
+        said = learning.feedback_of(request)
+        given = await self._parts.salience.give(
+            self._scope(said.caller.principal),
+            said.search_id,
+            said.pieces,
+            source_class=said.caller.source_class,
+            durability=said.durability,
+            deadline=deadlines.current(),
+        )
+        return learning.feedback_response(given)
+
+    async def ReportUsage(
+        self, request: pb.ReportUsageRequest, context: aio.ServicerContext[pb.ReportUsageRequest, pb.ReportUsageResponse]
+    ) -> pb.ReportUsageResponse:
+        """Measures which hits of an earlier search an answer used."""
+        asked = learning.usage_of(request, max_query_bytes=self._settings.max_query_bytes)
+        scope = self._scope(asked.caller.principal)
+        report = await self._parts.usage.report(asked, scope, deadline=deadlines.current())
+        return learning.usage_response(report)
 
     async def Remember(
         self, request: pb.RememberRequest, context: aio.ServicerContext[pb.RememberRequest, pb.RememberResponse]
@@ -189,9 +237,14 @@ class GatewayService(rpc.GatewayServiceServicer):
             case _:
                 raise InvalidInputError("selection is missing: one of ids, source and filter says what to delete", field="selection")
 
-    def _scope(self) -> Scope:
+    def _asked(self, request: pb.SearchRequest, context: aio.ServicerContext[Any, Any]) -> tuple[SearchQuery, Scope, Deadline]:
+        default_s = self._settings.search_deadline_ms / 1_000 if context.time_remaining() is None else None
+        query = requests.search_query(request, self._limits, new_id=lambda: str(uuid4()), default_deadline_s=default_s)
+        return query, self._scope(request.caller.principal), deadlines.current().child(cap_s=default_s)
+
+    def _scope(self, principal: str = "") -> Scope:
         # Without access control everybody is the one tenant of the settings, and sees all of it.
-        return Scope(tenant=self._settings.tenant)
+        return Scope(tenant=self._settings.tenant, principal=principal)
 
 
 async def _items(first: pb.IngestRequest, messages: AsyncIterator[pb.IngestRequest]) -> AsyncIterator[Item]:

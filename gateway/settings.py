@@ -21,6 +21,10 @@ class GatewaySettings(ModelServerSettings):
     """Target of the reranker, as gRPC names it."""
     memory_address: str = Field("localhost:50053", min_length=1, max_length=1024)
     """Target of memory, as gRPC names it."""
+    other_embedder_addresses: str = Field("", max_length=4_096)
+    """Targets of further embedders, separated by commas. Collections that were migrated name their own; these are tried before."""
+    operation_poll_ms: int = Field(1_000, ge=10, le=600_000)
+    """How often the gateway looks for a migration that nobody works on."""
     tenant: str = Field("default", min_length=1, max_length=128)
     """Tenant that every call is made for while there is no access control."""
     collection: str = Field("default", min_length=1, max_length=64)
@@ -40,6 +44,15 @@ class GatewaySettings(ModelServerSettings):
     """Candidates of a search that names no number."""
     result_count: int = Field(5, ge=1, le=200)
     """Results of a search that names no number."""
+
+    salience_influence: float = Field(0.0, ge=0.0, le=10.0, json_schema_extra={"unit": "logits per unit of log-odds"})
+    """How much evidence from outside (use, feedback, outcomes, pins) moves a reranked result. 0 until an evaluation on real data has shown
+    that it helps; evidence from the reranker itself never moves what the reranker has scored."""
+    salience_fallback_influence: float = Field(0.5, ge=0.0, le=10.0, json_schema_extra={"unit": "logits per unit of log-odds"})
+    """How much all that was learnt moves a candidate that was not reranked, because the reranker is away or out of time. At the limit of 2
+    it is one logit: a fifteenth of the range of the pool score, so it orders near ties and no more."""
+    salience_limit: float = Field(2.0, ge=0.0, le=10.0, json_schema_extra={"unit": "log-odds"})
+    """Most log-odds of a memory that count, either way. With an influence it bounds what salience may do; the reply states it."""
 
     interactive_text_count: int = Field(8, ge=0, le=1_000)
     """Texts that `Remember` embeds ahead of bulk work; more go with the bulk work."""

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from atlas.errors import ConflictError, NotFoundError, SchemaMismatchError
 
-from .clients import Collection, CollectionClient, EmbedderClient, EmbedderModel, Write
+from .clients import Collection, CollectionClient, EmbedderModel, Write
 from .clients.embedder import Float32Array
+from .embedders import FOREIGN, Encoder
 from .memories import Memory, Scope
 from .steps import Steps
 
@@ -31,24 +32,24 @@ class Embedded:
 class Writer:
     """Embeds memories and keeps the collections they go to."""
 
-    def __init__(self, embedder: EmbedderClient, collections: CollectionClient, *, batch_piece_count: int) -> None:
+    def __init__(self, collections: CollectionClient, *, batch_piece_count: int) -> None:
         """Embeds about `batch_piece_count` word pieces a call, so that searches between the calls wait little."""
-        self._embedder = embedder
         self._collections = collections
         self._batch_piece_count = batch_piece_count
         self._creating = asyncio.Lock()
 
-    async def embed(self, memories: Sequence[Memory], model: EmbedderModel, steps: Steps, *, bulk: bool) -> dict[str, Embedded]:
+    async def embed(self, memories: Sequence[Memory], encoder: Encoder, steps: Steps, *, bulk: bool) -> dict[str, Embedded]:
         """Embeds memories; by id.
 
         Raises:
-            SchemaMismatchError: The embedder's model is not `model` any more.
+            SchemaMismatchError: The embedder's model is not that of `encoder` any more.
         """
+        model = encoder.model
         embedded: dict[str, Embedded] = {}
         for batch in self._batches(memories, model.max_input_count):
             texts = [memory.indexed for memory in batch]
             reply = await steps.run(
-                lambda deadline, texts=texts: self._embedder.embed_passages(  # type: ignore[misc]
+                lambda deadline, texts=texts: encoder.client.embed_passages(  # type: ignore[misc]
                     texts, bulk=bulk, expected_fingerprint=model.fingerprint, deadline=deadline
                 )
             )
@@ -69,7 +70,7 @@ class Writer:
         if collection.dense_fingerprint != model.fingerprint:
             raise SchemaMismatchError(
                 f"collection {name} holds vectors of {collection.dense_fingerprint}; the embedder makes {model.fingerprint}",
-                reason="FOREIGN_FINGERPRINT",
+                reason=FOREIGN,
                 collection=name,
                 collection_fingerprint=collection.dense_fingerprint,
                 embedder_fingerprint=model.fingerprint,

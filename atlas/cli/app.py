@@ -11,21 +11,31 @@ import typer
 
 from atlas.errors import AtlasError
 
+from .backup import backup, restore, snapshots
 from .collections import collections
 from .delete import delete
 from .doctor import doctor
 from .down import down
+from .erase import erase
 from .eval import evaluate
+from .feedback import feedback
+from .generations import generations
 from .get import get
 from .ingest import ingest
 from .list import list_memories
+from .mcp import mcp
+from .migrate import migrate
+from .mv import mv
 from .next_steps import next_steps
+from .operations import operations
 from .options import ExitStatus
 from .printing import print_error, print_failure
 from .remember import remember
+from .salience import VERBS as SALIENCE_VERBS
 from .search import search
 from .status import status
 from .up import up
+from .usage import usage
 
 app = typer.Typer(
     name="atlas",
@@ -38,15 +48,25 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 _PANELS: dict[str, dict[str, Callable[..., int]]] = {
-    "Services": {"up": up, "down": down, "status": status, "doctor": doctor, "next-steps": next_steps},
+    "Services": {"up": up, "down": down, "status": status, "doctor": doctor, "next-steps": next_steps, "mcp": mcp},
     "Memories": {
         "ingest": ingest,
         "remember": remember,
         "search": search,
         "get": get,
         "list": list_memories,
+        "mv": mv,
         "delete": delete,
         "collections": collections,
+    },
+    "Learning": {"feedback": feedback, "usage": usage, "erase": erase},
+    "Upkeep": {
+        "migrate": migrate,
+        "operations": operations,
+        "generations": generations,
+        "backup": backup,
+        "restore": restore,
+        "snapshots": snapshots,
     },
     "Proof": {"eval": evaluate},
 }
@@ -78,6 +98,12 @@ def _exiting(verb: Callable[..., int]) -> Callable[..., None]:
 for panel, verbs in _PANELS.items():
     for name, verb in verbs.items():
         app.command(name, rich_help_panel=panel)(_exiting(verb))
+
+for group, help_text, verbs in (("salience", "What was learnt: shows, explains, takes back, folds anew, digests.", SALIENCE_VERBS),):
+    commands = typer.Typer(help=help_text, no_args_is_help=True)
+    for name, verb in verbs.items():
+        commands.command(name)(_exiting(verb))
+    app.add_typer(commands, name=group, rich_help_panel="Learning")
 
 
 def main() -> None:

@@ -54,7 +54,7 @@ def doctor(data: DataOption = None, port_base: PortBaseOption = DEFAULT_PORT_BAS
 
 def _findings(layout: Layout) -> Iterator[Finding]:
     yield _python()
-    for package in ("grpcio", "openvino", "qdrant-edge-py", "tokenizers", "qdrant-client"):
+    for package in ("grpcio", "openvino", "qdrant-edge-py", "tokenizers", "qdrant-client", "mcp"):
         yield _package(package)
     yield _model()
     yield _processor()

@@ -101,7 +101,7 @@ async def _evaluate(
         raise InvalidInputError(f"{labelled.name} has no query with a relevant document", field="SET")
     collection = collection_name(labelled)
     async with connect(server, QUERY_TIMEOUT_S) as client:
-        await _ingest(client, labelled, collection, quiet=quiet)
+        await ingest_set(client, labelled, collection, quiet=quiet)
         rows: list[dict[str, float]] = []
         run: dict[str, list[str]] = {}
         answers: list[SearchResult] = []
@@ -132,7 +132,8 @@ def collection_name(labelled: EvaluationSet) -> str:
     return f"eval-{re.sub(r'[^a-z0-9_-]+', '-', labelled.name.lower())[:40]}-{digest}"
 
 
-async def _ingest(client: AsyncAtlas, labelled: EvaluationSet, collection: str, *, quiet: bool) -> None:
+async def ingest_set(client: AsyncAtlas, labelled: EvaluationSet, collection: str, *, quiet: bool) -> None:
+    """Ingests what a collection does not hold yet of a set."""
     known = await _known_documents(client, collection)
     missing = [item for item in labelled.documents(host="evaluation", as_uri=f"evaluation://{labelled.name}") if not _known(item, known)]
     documents = [item for item in missing if isinstance(item, Document)]

@@ -16,6 +16,7 @@ def next_steps(server: ServerOption = DEFAULT_SERVER) -> int:
         f'{atlas} search "how do I change the port?" --explain',
         f'{atlas} remember "The staging database moved to port 5433." && {atlas} search "where is the staging database?"',
         f"{atlas} ingest ~/notes --collection notes",
+        f"{atlas} mcp --print-config",
         f"{atlas} status",
         f"{atlas} down",
     ):

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from atlas.client import AsyncAtlas
+from atlas.client import AsyncAtlas, SourceClass
 from atlas.documents import JsonValue
 
 from .parts import DEFAULT_PORT_BASE, HOST
@@ -46,6 +46,16 @@ WhereOption = Annotated[
     typer.Option(
         "--where", metavar="FIELD=VALUE", help="Only memories whose field has this value, such as metadata.team=core; may be repeated."
     ),
+]
+PrincipalOption = Annotated[
+    str,
+    typer.Option(
+        "--principal", envvar="ATLAS_PRINCIPAL", metavar="NAME", help="Who calls, for the provenance of evidence.", rich_help_panel="Caller"
+    ),
+]
+SourceClassOption = Annotated[
+    SourceClass,
+    typer.Option("--source-class", help="Who calls; evidence of system does not count.", rich_help_panel="Caller"),
 ]
 DataOption = Annotated[
     Path | None,

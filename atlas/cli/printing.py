@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from atlas.client import Hit, Memory, SearchResult
+from atlas.client import Explanation, Hit, Memory, SearchResult
 from atlas.errors import AtlasError, DeadlineError, DependencyDownError
 
 console = Console(highlight=False, soft_wrap=False)
@@ -67,6 +67,9 @@ def print_search(result: SearchResult, *, explain: bool) -> None:
         f"[dim]{result.candidate_count} candidates in {result.total_ms:.1f} ms ({stages}, unaccounted {result.unaccounted_ms:.1f})[/]"
     )
     console.print(f"[dim]search {escape(result.search_id)}; {escape(_written(result))}[/]")
+    if result.hits:
+        say = f"atlas feedback {result.search_id} {result.hits[0].memory.memory_id} used|helpful|wrong"
+        console.print(f"[dim]was it worth finding?  {escape(say)}[/]", soft_wrap=True)
 
 
 def memory_line(memory: Memory) -> str:
@@ -89,16 +92,32 @@ def _print_hit(hit: Hit, *, explain: bool) -> None:
         f"{_SIGNS.get(item.kind, item.kind)} {item.value:.3f}{f' (#{item.rank})' if item.rank else ''}" for item in hit.evidence
     )
     salience = f"  salience {hit.salience:.3f}" if hit.salience is not None else ""
-    console.print(f"      [dim]{escape(signs)}{salience}[/]")
+    console.print(f"      [dim]{escape(signs)}{salience}  {hit.memory.memory_id}[/]")
     if explain and hit.explanation is not None:
         why = hit.explanation
         final = f"final {why.final_score:.3f} x {why.logits_per_unit:.2f} logits" if why.final_score is not None else "not reranked"
         lexical = f", lexical strength {why.lexical_strength:.3f}" if why.lexical_strength is not None else ""
         console.print(
-            f"      [dim]pool #{why.pool_rank} ({why.pool_score:.3f}{lexical}), fragmentation {why.query_fragmentation:.2f}; {final}"
-            f" + salience {why.salience_logits:.2f}[/]"
+            f"      [dim]{_pool(hit, why)} #{why.pool_rank} ({why.pool_score:.3f}{lexical}), fragmentation {why.query_fragmentation:.2f};"
+            f" {final} + salience {why.salience_logits:+.2f}[/]"
         )
+        if why.outside_log_odds is not None and why.salience_log_odds is not None:
+            before = f"without salience #{hit.rank_before_salience}" if hit.rank_before_salience else "without salience not there"
+            console.print(
+                f"      [dim]log-odds {why.salience_log_odds:+.3f}, of which from outside {why.outside_log_odds:+.3f}; x {why.influence:g},"
+                f" at most {why.influence * why.log_odds_limit:g} logits; {before}[/]"
+            )
     console.print()
+
+
+def _pool(hit: Hit, why: Explanation) -> str:
+    match hit.pool:
+        case "extended":
+            return "brought in by salience, pool"
+        case "explore":
+            return f"brought in by chance ({why.propensity:.3f}), pool"
+        case _:
+            return "pool"
 
 
 def _written(result: SearchResult) -> str:

@@ -8,14 +8,16 @@ from typing import Annotated, Any
 
 import typer
 
-from atlas.client import SalienceMode, SearchResult
+from atlas.client import Caller, SalienceMode, SearchResult, SourceClass
 
 from .options import (
     DEFAULT_SERVER,
     DomainOption,
     ExitStatus,
     JsonOption,
+    PrincipalOption,
     ServerOption,
+    SourceClassOption,
     TimeoutOption,
     WhereOption,
     conditions,
@@ -54,6 +56,8 @@ def search(
     group_by_source: Annotated[bool, typer.Option("--group-by-source", help="At most one hit a source.")] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Show the parts of each rank.")] = False,
     require_complete: Annotated[bool, typer.Option("--require-complete", help="Fail rather than answer without a part.")] = False,
+    principal: PrincipalOption = "",
+    source_class: SourceClassOption = SourceClass.USER,
     server: ServerOption = DEFAULT_SERVER,
     timeout_s: TimeoutOption = 10.0,
     as_json: JsonOption = False,
@@ -72,6 +76,7 @@ def search(
         "group_by_source": group_by_source,
         "explain": explain,
         "require_complete": require_complete,
+        "caller": Caller(principal, source_class),
     }
     result = asyncio.run(_search(server, timeout_s, query, options))
     if as_json:

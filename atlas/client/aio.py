@@ -6,31 +6,27 @@ import asyncio
 import itertools
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from datetime import datetime
 from types import TracebackType
-from typing import Self
+from typing import Self, Unpack
 
 import grpc
 
-from atlas.channel import call, open_channel, open_stream
+from atlas.channel import call, open_replies, open_stream
 from atlas.deadlines import Deadline
 from atlas.documents import Document, JsonValue
 from atlas.errors import InvalidInputError
 from atlas.gateway.v1 import gateway_pb2 as pb
-from atlas.gateway.v1 import gateway_pb2_grpc as rpc
-from atlas.ranking import Kind
-from atlas.type.v1 import type_pb2
 
-from . import reading, results, writes
-from .writes import KINDS, Durability, MemoryInput, SalienceMode
+from . import administration, reading, results, snapshots, writes
+from .learning import LearningCalls
+from .writes import Durability, MemoryInput
 
 DEFAULT_SERVER = "127.0.0.1:50050"
 DAY_S = 24 * 3600.0
 """Longest that an ingest takes, in seconds, unless its caller says otherwise."""
-_SERVICE = pb.DESCRIPTOR.services_by_name["GatewayService"].full_name
 
 
-class AsyncAtlas:
+class AsyncAtlas(LearningCalls):
     """Talks to one gateway.
 
     Every method raises a subclass of `atlas.errors.AtlasError` and takes at most `timeout_s`. Use it as an async context
@@ -44,9 +40,11 @@ class AsyncAtlas:
             server: Address of the gateway, `HOST:PORT`.
             timeout_s: Most seconds that a call may take, unless the call says otherwise.
         """
-        self._timeout_s = timeout_s
-        self._channel = open_channel(server, service_names=[_SERVICE], retry=True)
-        self._stub = rpc.GatewayServiceStub(self._channel)
+        super().__init__(server, timeout_s=timeout_s)
+        self.administration = administration.AsyncAdministration(self._channel, timeout_s=timeout_s)
+        """What an operator asks: migrations and operations."""
+        self.snapshots = snapshots.AsyncSnapshots(self._channel, timeout_s=timeout_s)
+        """Snapshots of the whole memory."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -54,68 +52,28 @@ class AsyncAtlas:
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self.close()
 
-    async def close(self) -> None:
-        """Closes the connection."""
-        await self._channel.close()
-
-    async def search(
-        self,
-        query: str,
-        *,
-        collections: Sequence[str] = (),
-        domain: str = "",
-        where: Mapping[str, JsonValue] | None = None,
-        content_kinds: Sequence[Kind] = (),
-        since: datetime | None = None,
-        until: datetime | None = None,
-        candidate_count: int | None = None,
-        result_count: int | None = None,
-        min_relevance: float | None = None,
-        salience_mode: SalienceMode = SalienceMode.READ_WRITE,
-        group_by_source: bool = False,
-        explain: bool = False,
-        require_complete: bool = False,
-        request_id: str = "",
-        timeout_s: float | None = None,
-    ) -> results.SearchResult:
+    async def search(self, query: str, *, timeout_s: float | None = None, **options: Unpack[writes.SearchOptions]) -> results.SearchResult:
         """Answers a query with the best memories.
 
         Args:
             query: What to look for.
-            collections: Where to look; empty means all that "search all" includes.
-            domain: Domain to look in; empty means all.
-            where: Field to the value, or to the list of values, that it must have, such as `{"metadata.team": "core"}`.
-            content_kinds: Kinds of content to find; empty means all.
-            since: Earliest event time, inclusive, with time zone.
-            until: Latest event time, exclusive, with time zone.
-            candidate_count: Candidates to rerank, 1 to 200; None means the server's default, 20.
-            result_count: Results to give; None means the server's default, 5.
-            min_relevance: Relevance that a hit must have, [0, 1]; None means no bound.
-            salience_mode: Whether salience is read and written.
-            group_by_source: At most one hit a source.
-            explain: Give the parts of each rank.
-            require_complete: Fail rather than answer without a part.
-            request_id: Your id, at most 128 bytes; becomes the search id, so that a repeated call counts once.
             timeout_s: Most seconds for this call.
+            **options: See `SearchOptions`.
         """
-        with writes.request_made():
-            request = pb.SearchRequest(
-                query=type_pb2.Input(text=query),
-                collections=collections,
-                domain=domain,
-                filter=writes.equals(where or {}),
-                content_kinds=[KINDS[kind] for kind in content_kinds],
-                event_time=_time_range(since, until),
-                candidate_count=candidate_count,
-                result_count=result_count,
-                min_relevance=min_relevance,
-                salience_mode=salience_mode.value,
-                group_by_source=group_by_source,
-                explain=explain,
-                require_complete=require_complete,
-                request_id=request_id,
-            )
+        request = writes.search_request(query, **options)
         return reading.search_result(await call(self._stub.Search, request, deadline=self._deadline(timeout_s)))
+
+    async def search_stream(
+        self, query: str, *, timeout_s: float | None = None, **options: Unpack[writes.SearchOptions]
+    ) -> AsyncGenerator[results.SearchPool | results.SearchResults | results.SearchSummary]:
+        """Answers a query in steps: the pool, the results, then what was written back and where the time went.
+
+        Options are those of `search`. A caller that leaves after the results has its search recorded all the same.
+        """
+        request = pb.SearchStreamRequest(search=writes.search_request(query, **options))
+        async with open_replies(self._stub.SearchStream, request, deadline=self._deadline(timeout_s)) as replies:
+            async for reply in replies:
+                yield reading.search_step(reply)
 
     async def remember(
         self,
@@ -243,9 +201,6 @@ class AsyncAtlas:
         """Says what serves and what is away."""
         return reading.server_info(await call(self._stub.GetServerInfo, pb.GetServerInfoRequest(), deadline=self._deadline(timeout_s)))
 
-    def _deadline(self, timeout_s: float | None) -> Deadline:
-        return Deadline.after(self._timeout_s if timeout_s is None else timeout_s)
-
 
 async def _send(
     stream: grpc.aio.StreamStreamCall[pb.IngestRequest, pb.IngestResponse],
@@ -270,10 +225,6 @@ async def _send(
     finally:
         if not finished:
             stream.cancel()
-
-
-def _time_range(since: datetime | None, until: datetime | None) -> pb.TimeRange | None:
-    return pb.TimeRange(begin=writes.timestamp(since), end=writes.timestamp(until)) if since or until else None
 
 
 async def _ingest_requests(

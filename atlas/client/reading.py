@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from google.protobuf import json_format
@@ -14,6 +15,7 @@ from atlas.ranking import Kind
 from atlas.type.v1 import type_pb2
 
 from . import results
+from .learning.reading import durability
 from .writes import KINDS
 
 _KINDS = {number: kind for kind, number in KINDS.items()} | {type_pb2.CONTENT_KIND_UNSPECIFIED: Kind.TEXT}
@@ -52,20 +54,53 @@ def memory(message: type_pb2.Memory) -> results.Memory:
     )
 
 
+def search_step(message: pb.SearchStreamResponse) -> results.SearchPool | results.SearchResults | results.SearchSummary:
+    """Reads a step of an answer."""
+    match message.WhichOneof("step"):
+        case "pool":
+            pool = message.pool
+            return results.SearchPool(
+                search_id=pool.search_id,
+                hits=tuple(_hit(hit) for hit in pool.hits),
+                candidate_count=pool.candidate_count,
+                degraded=_degraded(pool.degraded),
+            )
+        case "results":
+            found = message.results
+            return results.SearchResults(
+                hits=tuple(_hit(hit) for hit in found.hits),
+                degraded=_degraded(found.degraded),
+                notices=_notices(found.notices),
+                models=_models(found.models),
+                max_displacement_logits=found.max_displacement_logits,
+            )
+        case _:
+            summary = message.summary
+            return results.SearchSummary(
+                salience_write=_salience_write(summary.salience_write),
+                stages=_stages(summary.timings),
+                unaccounted_ms=summary.unaccounted_seconds * 1e3,
+                total_ms=summary.total_seconds * 1e3,
+                candidate_count=summary.usage.candidates,
+                cache_hit_count=summary.usage.cache_hits,
+            )
+
+
 def search_result(message: pb.SearchResponse) -> results.SearchResult:
     """Reads an answer."""
     return results.SearchResult(
         hits=tuple(_hit(hit) for hit in message.hits),
         search_id=message.search_id,
-        degraded=tuple(results.Degradation(item.stage, item.reason, item.message) for item in message.degraded),
-        notices=tuple(results.Notice(item.code, item.message) for item in message.notices),
+        degraded=_degraded(message.degraded),
+        notices=_notices(message.notices),
         salience_write=_salience_write(message.salience_write),
-        stages=tuple(results.StageTime(item.stage, _ms(item.queue), _ms(item.compute), _ms(item.network)) for item in message.timings),
+        stages=_stages(message.timings),
         unaccounted_ms=message.unaccounted_seconds * 1e3,
         total_ms=message.total_seconds * 1e3,
-        models={item.part: f"{item.model_id}@{item.revision}" for item in message.models},
+        models=_models(message.models),
         candidate_count=message.usage.candidates,
         cache_hit_count=message.usage.cache_hits,
+        max_displacement_logits=message.max_displacement_logits,
     )
 
 
@@ -134,6 +169,7 @@ def _hit(message: pb.Hit) -> results.Hit:
         evidence=tuple(_evidence(item) for item in message.evidence),
         salience=message.salience if message.HasField("salience") else None,
         rank_before_salience=message.rank_before_salience,
+        pool=type_pb2.Pool.Name(message.pool).removeprefix("POOL_").lower() if message.pool else "clean",
         explanation=_explanation(message.explanation) if message.HasField("explanation") else None,
     )
 
@@ -152,16 +188,36 @@ def _explanation(message: pb.RankExplanation) -> results.Explanation:
         final_score=message.final_score if message.HasField("final_score") else None,
         logits_per_unit=message.logits_per_unit,
         salience_logits=message.salience_logits,
+        salience_log_odds=message.salience_log_odds if message.HasField("salience_log_odds") else None,
+        outside_log_odds=message.outside_log_odds if message.HasField("outside_log_odds") else None,
+        influence=message.influence,
+        log_odds_limit=message.log_odds_limit,
+        propensity=message.propensity,
     )
 
 
+def _degraded(messages: Iterable[pb.Degradation]) -> tuple[results.Degradation, ...]:
+    return tuple(results.Degradation(item.stage, item.reason, item.message) for item in messages)
+
+
+def _notices(messages: Iterable[pb.Notice]) -> tuple[results.Notice, ...]:
+    return tuple(results.Notice(item.code, item.message) for item in messages)
+
+
+def _stages(messages: Iterable[type_pb2.StageTiming]) -> tuple[results.StageTime, ...]:
+    return tuple(results.StageTime(item.stage, _ms(item.queue), _ms(item.compute), _ms(item.network)) for item in messages)
+
+
+def _models(messages: Iterable[pb.ModelUse]) -> dict[str, str]:
+    return {item.part: f"{item.model_id}@{item.revision}" for item in messages}
+
+
 def _salience_write(message: pb.SalienceWrite) -> results.SalienceWrite:
-    durability = type_pb2.Durability.Name(message.durability).removeprefix("DURABILITY_").lower()
     return results.SalienceWrite(
         accepted_count=message.accepted_count,
         duplicate_count=message.duplicate_count,
         rejected_count=message.rejected_count,
-        durability="" if message.durability == type_pb2.DURABILITY_UNSPECIFIED else durability,
+        durability=durability(message.durability),
         skipped_reason=message.skipped_reason,
         error=status.from_status(message.error) if message.HasField("error") else None,
     )

@@ -80,6 +80,17 @@ class Explanation:
     final_score: float | None
     logits_per_unit: float
     salience_logits: float
+    """What salience added to the rank score, or, where it was not reranked, to the pool score times `logits_per_unit`."""
+    salience_log_odds: float | None
+    """Learnt worth, all evidence; None where salience is off."""
+    outside_log_odds: float | None
+    """The part from outside the reranker; None where salience is off."""
+    influence: float
+    """Logits a unit of log-odds."""
+    log_odds_limit: float
+    """Most log-odds that count, either way."""
+    propensity: float
+    """Probability that it was put among the candidates, (0, 1]; 1 unless chance did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +108,9 @@ class Hit:
     evidence: tuple[Evidence, ...]
     salience: float | None
     rank_before_salience: int
+    """Position that it would have without salience, from 1; 0 if it would not be there."""
+    pool: str
+    """Why it was among the candidates: `clean`, `extended` (salience brought it in) or `explore` (chance did)."""
     explanation: Explanation | None
 
 
@@ -160,6 +174,43 @@ class SearchResult:
     """Wall time in the gateway."""
     models: Mapping[str, str]
     """Part to `model_id@revision`."""
+    candidate_count: int
+    cache_hit_count: int
+    max_displacement_logits: float
+    """Most that salience can move a hit, in logits; 0: it moves nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPool:
+    """First step of a search: the best of the pool, before the second stage."""
+
+    search_id: str
+    hits: tuple[Hit, ...]
+    candidate_count: int
+    """Candidates that go on to the second stage."""
+    degraded: tuple[Degradation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResults:
+    """Second step of a search: the results."""
+
+    hits: tuple[Hit, ...]
+    degraded: tuple[Degradation, ...]
+    notices: tuple[Notice, ...]
+    models: Mapping[str, str]
+    """Part to `model_id@revision`."""
+    max_displacement_logits: float
+
+
+@dataclass(frozen=True, slots=True)
+class SearchSummary:
+    """Last step of a search: what was written back, and where the time went."""
+
+    salience_write: SalienceWrite
+    stages: tuple[StageTime, ...]
+    unaccounted_ms: float
+    total_ms: float
     candidate_count: int
     cache_hit_count: int
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, Unpack
 
 from atlas.documents import Document, JsonValue
 
-from . import results
+from . import learning, results
 from .aio import DAY_S, DEFAULT_SERVER, AsyncAtlas
-from .writes import MemoryInput
+from .sync_administration import Administration
+from .sync_snapshots import Snapshots
+from .writes import MemoryInput, SearchOptions
 
 Result = TypeVar("Result")
 
@@ -26,6 +28,10 @@ class Atlas:
         self._thread = threading.Thread(target=self._loop.run_forever, name="atlas-client", daemon=True)
         self._thread.start()
         self._client = self._run(_opened(server, timeout_s))
+        self.administration = Administration(self._client.administration, self._run)
+        """What an operator asks: migrations and operations."""
+        self.snapshots = Snapshots(self._client.snapshots, self._run)
+        """Snapshots of the whole memory."""
 
     def __enter__(self) -> Self:
         return self
@@ -42,9 +48,47 @@ class Atlas:
         self._thread.join()
         self._loop.close()
 
-    def search(self, query: str, **options: Any) -> results.SearchResult:
+    def search(self, query: str, *, timeout_s: float | None = None, **options: Unpack[SearchOptions]) -> results.SearchResult:
         """Answers a query with the best memories; options are those of `AsyncAtlas.search`."""
-        return self._run(self._client.search(query, **options))
+        return self._run(self._client.search(query, timeout_s=timeout_s, **options))
+
+    def search_stream(
+        self, query: str, *, timeout_s: float | None = None, **options: Unpack[SearchOptions]
+    ) -> Iterator[results.SearchPool | results.SearchResults | results.SearchSummary]:
+        """Answers a query in steps: the pool, the results, the summary; options are those of `AsyncAtlas.search`."""
+        return self._each(self._client.search_stream(query, timeout_s=timeout_s, **options))
+
+    def feedback(self, search_id: str, *feedback: learning.HitFeedback, **options: Any) -> learning.FeedbackResult:
+        """Says what hits of an earlier search were worth; options are those of `AsyncAtlas.feedback`."""
+        return self._run(self._client.feedback(search_id, *feedback, **options))
+
+    def report_usage(self, search_id: str, answer: str, **options: Any) -> learning.UsageReport:
+        """Measures and records which hits of an earlier search an answer used; options are those of `AsyncAtlas.report_usage`."""
+        return self._run(self._client.report_usage(search_id, answer, **options))
+
+    def salience(self, *memory_ids: str, timeout_s: float | None = None) -> learning.SalienceResult:
+        """Reads what has been learnt about memories, 1 to 1,000."""
+        return self._run(self._client.salience(*memory_ids, timeout_s=timeout_s))
+
+    def explain_salience(self, memory_id: str, *, timeout_s: float | None = None) -> learning.SalienceExplanation:
+        """Says how the salience of a memory came about."""
+        return self._run(self._client.explain_salience(memory_id, timeout_s=timeout_s))
+
+    def revoke(self, **options: Any) -> learning.Revocation:
+        """Takes events back; options are those of `AsyncAtlas.revoke`."""
+        return self._run(self._client.revoke(**options))
+
+    def rebuild_salience(self, *, recalibrate: bool = False, timeout_s: float | None = None) -> learning.Rebuilt:
+        """Folds all sums anew from the ledger."""
+        return self._run(self._client.rebuild_salience(recalibrate=recalibrate, timeout_s=timeout_s))
+
+    def digest(self, *, verify: bool = False, timeout_s: float | None = None) -> learning.StateDigest:
+        """Digests what is stored and learnt."""
+        return self._run(self._client.digest(verify=verify, timeout_s=timeout_s))
+
+    def erase(self, **options: Any) -> learning.ErasureReceipt:
+        """Erases memories, or a principal's traces, for good; options are those of `AsyncAtlas.erase`."""
+        return self._run(self._client.erase(**options))
 
     def remember(self, *memories: MemoryInput | str, **options: Any) -> tuple[results.Remembered, ...]:
         """Stores texts; they are findable when the call returns. Options are those of `AsyncAtlas.remember`."""
@@ -54,13 +98,7 @@ class Atlas:
         self, documents: Iterable[Document], *, collection: str = "", in_search_all: bool = True, timeout_s: float = DAY_S
     ) -> Iterator[results.Acknowledgement]:
         """Stores documents as they come and gives one acknowledgement each, in order; see `AsyncAtlas.ingest`."""
-        replies = self._client.ingest(documents, collection=collection, in_search_all=in_search_all, timeout_s=timeout_s)
-        try:
-            while (reply := self._run(_next(replies))) is not None:
-                yield reply
-        finally:
-            # A caller that leaves early ends the stream with it.
-            self._run(replies.aclose())
+        return self._each(self._client.ingest(documents, collection=collection, in_search_all=in_search_all, timeout_s=timeout_s))
 
     def get(self, memory_id: str, *, timeout_s: float | None = None) -> results.Memory:
         """Gives one memory by id."""
@@ -95,6 +133,14 @@ class Atlas:
         """Says what serves and what is away."""
         return self._run(self._client.server_info(timeout_s=timeout_s))
 
+    def _each(self, replies: AsyncGenerator[Result]) -> Iterator[Result]:
+        try:
+            while (reply := self._run(_next(replies))) is not None:
+                yield reply
+        finally:
+            # A caller that leaves early ends the stream with it.
+            self._run(replies.aclose())
+
     def _run(self, work: Coroutine[Any, Any, Result]) -> Result:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
@@ -104,5 +150,5 @@ async def _opened(server: str, timeout_s: float) -> AsyncAtlas:
     return AsyncAtlas(server, timeout_s=timeout_s)
 
 
-async def _next(replies: AsyncIterator[results.Acknowledgement]) -> results.Acknowledgement | None:
+async def _next(replies: AsyncIterator[Result]) -> Result | None:
     return await anext(replies, None)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
+from typing import TypedDict, Unpack
 
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -16,6 +17,8 @@ from atlas.errors import InvalidInputError
 from atlas.gateway.v1 import gateway_pb2 as pb
 from atlas.ranking import Kind
 from atlas.type.v1 import type_pb2
+
+from .callers import Caller, caller_message
 
 KINDS = {
     Kind.TEXT: type_pb2.CONTENT_KIND_TEXT,
@@ -62,6 +65,41 @@ class MemoryInput:
     metadata: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
+class SearchOptions(TypedDict, total=False):
+    """How to search; all of it may be left out."""
+
+    collections: Sequence[str]
+    """Where to look; empty means all that "search all" includes."""
+    domain: str
+    """Domain to look in; empty means all."""
+    where: Mapping[str, JsonValue] | None
+    """Field to the value, or to the list of values, that it must have, such as `{"metadata.team": "core"}`."""
+    content_kinds: Sequence[Kind]
+    """Kinds of content to find; empty means all."""
+    since: datetime | None
+    """Earliest event time, inclusive, with time zone."""
+    until: datetime | None
+    """Latest event time, exclusive, with time zone."""
+    candidate_count: int | None
+    """Candidates to rerank, 1 to 200; None means the server's default, 20."""
+    result_count: int | None
+    """Results to give; None means the server's default, 5."""
+    min_relevance: float | None
+    """Relevance that a hit must have, [0, 1]; None means no bound."""
+    salience_mode: SalienceMode
+    """Whether salience is read and written; READ_WRITE unless said otherwise."""
+    group_by_source: bool
+    """At most one hit a source."""
+    explain: bool
+    """Give the parts of each rank."""
+    require_complete: bool
+    """Fail rather than answer without a part."""
+    request_id: str
+    """Your id, at most 128 bytes; becomes the search id, so that a repeated call counts once."""
+    caller: Caller | None
+    """Who asks, for the provenance of evidence; None means a nameless user."""
+
+
 @contextmanager
 def request_made() -> Iterator[None]:
     """Turns a value that fits no message, such as a number that is too large or a text that is no Unicode, into an error of ours.
@@ -93,6 +131,28 @@ def struct(metadata: Mapping[str, JsonValue]) -> Struct | None:
     message = Struct()
     message.update(dict(metadata))
     return message
+
+
+def search_request(query: str, **options: Unpack[SearchOptions]) -> pb.SearchRequest:
+    """Makes the message of a query."""
+    with request_made():
+        return pb.SearchRequest(
+            query=type_pb2.Input(text=query),
+            collections=options.get("collections", ()),
+            domain=options.get("domain", ""),
+            filter=equals(options.get("where") or {}),
+            content_kinds=[KINDS[kind] for kind in options.get("content_kinds", ())],
+            event_time=_time_range(options.get("since"), options.get("until")),
+            candidate_count=options.get("candidate_count"),
+            result_count=options.get("result_count"),
+            min_relevance=options.get("min_relevance"),
+            salience_mode=options.get("salience_mode", SalienceMode.READ_WRITE).value,
+            group_by_source=options.get("group_by_source", False),
+            explain=options.get("explain", False),
+            require_complete=options.get("require_complete", False),
+            request_id=options.get("request_id", ""),
+            caller=caller_message(options.get("caller")),
+        )
 
 
 def new_memory(item: MemoryInput) -> pb.NewMemory:
@@ -133,6 +193,10 @@ def equals(conditions: Mapping[str, JsonValue]) -> type_pb2.Filter | None:
     if len(filters) > 1:
         return type_pb2.Filter(all_of=type_pb2.Filter.List(filters=filters))
     return filters[0] if filters else None
+
+
+def _time_range(since: datetime | None, until: datetime | None) -> pb.TimeRange | None:
+    return pb.TimeRange(begin=timestamp(since), end=timestamp(until)) if since or until else None
 
 
 def _condition(name: str, value: JsonValue) -> type_pb2.Condition:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .models import MINILM, Architecture, ModelRecord, Output
+from .models import MINILM, Architecture, ModelRecord, Output, Projection
 from .tokenizer import Encoding, Tokenizer
 
-__all__ = ["MINILM", "Architecture", "Encoding", "ModelRecord", "Output", "Tokenizer"]
+__all__ = ["MINILM", "Architecture", "Encoding", "ModelRecord", "Output", "Projection", "Tokenizer"]

@@ -6,7 +6,7 @@ import hashlib
 import importlib.util
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
@@ -43,6 +43,16 @@ class Architecture:
 
 
 @dataclass(frozen=True, slots=True)
+class Projection:
+    """A random rotation of the dense vectors, cut to fewer dimensions: another space of nearly the same distances."""
+
+    dimension: int
+    """Width that is left."""
+    seed: int
+    """Another seed is another space."""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelRecord:
     """Everything that ATLAS needs to know about a model; two records never share a `model_id` and `revision`."""
 
@@ -71,11 +81,20 @@ class ModelRecord:
     pooling: str
     normalised: bool
     licence: str
+    projection: Projection | None = None
+    """What is done to the dense vectors; None = nothing. Token vectors stay as they are."""
+    _fingerprints: dict[Output, str] = field(default_factory=dict, init=False, repr=False, compare=False)
+    # What was computed of them, for every call names one.
 
     @property
     def dimension(self) -> int:
-        """Width of every vector."""
+        """Width of what the encoder gives, and of every token vector."""
         return self.architecture.dimension
+
+    @property
+    def dense_dimension(self) -> int:
+        """Width of every dense vector."""
+        return self.dimension if self.projection is None else self.projection.dimension
 
     def fingerprint(self, output: Output) -> str:
         """Returns the short text that identifies the vector space of one output kind.
@@ -83,6 +102,12 @@ class ModelRecord:
         It covers model, weights, dimension, prompts, pooling, normalisation and output kind, but not the precision of the
         arithmetic: bf16 and f32 vectors have cosine >= .9999 and may be compared.
         """
+        known = self._fingerprints.get(output)
+        if known is None:
+            known = self._fingerprints[output] = self._fingerprint(output)
+        return known
+
+    def _fingerprint(self, output: Output) -> str:
         space = {
             "model_id": self.model_id,
             "files": dict(self.files),
@@ -93,8 +118,12 @@ class ModelRecord:
             "normalised": self.normalised,
             "output": output.value,
         }
+        dimension = self.dimension
+        if output is Output.DENSE and self.projection is not None:
+            space["projection"] = ["random orthogonal 1", self.projection.dimension, self.projection.seed]
+            dimension = self.projection.dimension
         digest = hashlib.sha256(json.dumps(space, sort_keys=True).encode()).hexdigest()
-        return f"{self.model_id}/{output.value}/{self.dimension}/{digest[:12]}"
+        return f"{self.model_id}/{output.value}/{dimension}/{digest[:12]}"
 
     def locate(self) -> Path:
         """Returns the folder of the model's files, after checking the sha256 of each.

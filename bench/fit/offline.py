@@ -89,11 +89,7 @@ class OfflineSearch:
         self, query: Query, encoded: EncodedText, *, candidate_count: int, constants: RankingConstants = MINILM_MAXSIM
     ) -> list[RankedHit]:
         """Hits of `query`, best first, at most `candidate_count`."""
-        similarity = self._dense @ encoded.dense
-        lexical = self._candidates(query, similarity)
-        rows = sorted(lexical, key=lambda row: (-self._pool_score(row, similarity, lexical, encoded.fragmentation, constants), row))[
-            :candidate_count
-        ]
+        rows, similarity, lexical = self._pool(query, encoded, candidate_count, constants)
         shares = query_weights(encoded.piece_ids, self._weights)
         late = maxsim(encoded.tokens.astype(np.float32), shares, [self._encoded[row].tokens for row in rows])
         hits = [
@@ -107,6 +103,19 @@ class OfflineSearch:
             for row, score in zip(rows, late, strict=True)
         ]
         return sorted(hits, key=lambda hit: -hit.final)
+
+    def pool(self, query: Query, encoded: EncodedText, *, candidate_count: int) -> list[str]:
+        """Ids of the candidates of the first stage, best first, at most `candidate_count`."""
+        rows, _, _ = self._pool(query, encoded, candidate_count, MINILM_MAXSIM)
+        return [self._passages[row].passage_id for row in rows]
+
+    def _pool(
+        self, query: Query, encoded: EncodedText, candidate_count: int, constants: RankingConstants
+    ) -> tuple[list[int], NDArray[np.float32], dict[int, float]]:
+        similarity = self._dense @ encoded.dense
+        lexical = self._candidates(query, similarity)
+        order = sorted(lexical, key=lambda row: (-self._pool_score(row, similarity, lexical, encoded.fragmentation, constants), row))
+        return order[:candidate_count], similarity, lexical
 
     def _candidates(self, query: Query, similarity: NDArray[np.float32]) -> dict[int, float]:
         """Rows that either branch lists, with their normalised lexical evidence."""

@@ -33,6 +33,8 @@ class Collection:
     """Its vector spaces, passed on as they came."""
     create_time: datetime
     """When it was created."""
+    embedder_address: str = ""
+    """Where the embedder is that made its vectors; empty if no migration made them."""
 
     @property
     def dense_fingerprint(self) -> str:
@@ -106,4 +108,5 @@ def _collection(message: pb.Collection) -> Collection:
         generation=message.generation.generation,
         spaces=tuple(message.generation.spaces),
         create_time=message.create_time.ToDatetime(UTC),
+        embedder_address=message.generation.embedder_address,
     )

@@ -76,6 +76,8 @@ class QueryVector:
     """Where the time went."""
     tokens: QueryTokens | None = None
     """What the same reading gave each word piece; None unless it was asked for, and came."""
+    others: tuple[QueryVector, ...] = ()
+    """The same query in the spaces of further models: collections may hold vectors of different ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +139,9 @@ class EmbedderClient:
         )
 
     async def embed_passages(
-        self, texts: Sequence[str], *, bulk: bool, deadline: Deadline, expected_fingerprint: str = ""
+        self, texts: Sequence[str], *, bulk: bool, deadline: Deadline, expected_fingerprint: str = "", truncate: bool = False
     ) -> PassageVectors:
-        """Embeds texts to store; a text over the token limit fails the call.
+        """Embeds texts to store; a text over the token limit fails the call, or is cut with `truncate`.
 
         Raises:
             SchemaMismatchError: The model is not that of `expected_fingerprint`, where one is given.
@@ -150,6 +152,7 @@ class EmbedderClient:
             input_type=type_pb2.INPUT_TYPE_PASSAGE,
             lane=pb.LANE_BULK if bulk else pb.LANE_INTERACTIVE,
             expected_fingerprint=expected_fingerprint,
+            truncation=type_pb2.TRUNCATION_END if truncate else type_pb2.TRUNCATION_ERROR,
         )
         reply = await call(self._stub.Embed, request, deadline=deadline)
         return PassageVectors(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import grpc.aio
+import msgspec
 
 from atlas import tensors
 from atlas.channel import call
@@ -21,12 +22,16 @@ from .filters import Restriction, filter_message, own_path
 from .renaming import renamed
 from .replies import ServerTime, reply_of, server_time
 
+MOVED = "SOURCES_MOVED"
+"""What memory says of ids that were derived from a source before it moved."""
 MAX_IDS = 1_000
 """Most ids, writes or memories of one call."""
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+_POOLS: Mapping[int, Pool] = {0: Pool.CLEAN, **{int(pool): pool for pool in Pool}}
+
+
+class Candidate(msgspec.Struct, frozen=True):
     """A memory that may answer the query."""
 
     memory: Memory
@@ -47,6 +52,10 @@ class Candidate:
     """Stored token vectors, passed on to the reranker as they came; None where there are none."""
     token_fingerprint: str
     """Fingerprint of the space of `tokens`."""
+    salience_log_odds: float | None = None
+    """Learnt worth in log-odds, all evidence; None where salience was not read."""
+    outside_log_odds: float | None = None
+    """The part of it that comes from outside the reranker; None where salience was not read."""
 
     @property
     def similarity(self) -> float | None:
@@ -71,7 +80,7 @@ class Stage:
     """What the first stage found."""
 
     candidates: tuple[Candidate, ...]
-    """By pool score, best first."""
+    """The clean pool by pool score, best first; then what salience brought in, then what chance did."""
     searched: tuple[Searched, ...]
     """Where it looked."""
     time: ServerTime
@@ -104,6 +113,24 @@ class Written:
     """Memories that were deleted with it."""
 
 
+@dataclass(frozen=True, slots=True)
+class SourceIds:
+    """What the ids of memories are derived from."""
+
+    ids: Mapping[str, str]
+    """Ids of those sources that have another id than themselves."""
+    last_move: int | None
+    """Number of the tenant's last move of a source; None if it was not asked."""
+
+    def of(self, source: str) -> str:
+        """Returns the id behind a source."""
+        return self.ids.get(source, source)
+
+
+NO_SOURCES = SourceIds({}, None)
+"""Where nothing is stored, no source has another id than itself."""
+
+
 class MemoryClient:
     """Calls memory's `MemoryService` over one channel."""
 
@@ -120,9 +147,10 @@ class MemoryClient:
         restriction: Restriction,
         candidate_count: int,
         salience_mode: SalienceMode,
+        exploration_seed: str,
         deadline: Deadline,
     ) -> Stage:
-        """Finds the candidates of a query; without a vector the pool is lexical."""
+        """Finds the candidates of a query; without a vector the pool is lexical. `exploration_seed` decides what chance brings in."""
         request = pb.QueryMemoriesRequest(
             scope=scope_message(scope),
             collections=collections,
@@ -131,9 +159,10 @@ class MemoryClient:
             candidate_count=candidate_count,
             salience_mode=f"SALIENCE_MODE_{salience_mode.name}",
             with_tokens=True,
+            exploration_seed=exploration_seed,
         )
         if vector is not None:
-            request.vectors.append(_named(vector.vector, vector.fingerprint))
+            request.vectors.extend(_named(one.vector, one.fingerprint) for one in (vector, *vector.others))
             request.query_fragmentation = vector.fragmentation
         with renamed(own_path(restriction), "filter"):
             reply = await call(self._stub.QueryMemories, request, deadline=deadline)
@@ -153,14 +182,16 @@ class MemoryClient:
         deadline: Deadline,
         delete_ids: Sequence[str] = (),
         request_id: str = "",
+        last_move: int | None = None,
     ) -> Written:
-        """Stores 1 to `MAX_IDS` memories and deletes others, all or nothing."""
+        """Stores 1 to `MAX_IDS` memories and deletes others, all or nothing; none if a source moved since `last_move`."""
         request = pb.UpsertMemoriesRequest(
             scope=scope_message(scope),
             writes=[_write(write) for write in writes],
             request_id=request_id,
             durability=f"DURABILITY_{durability.name}",
             delete_memory_ids=delete_ids,
+            expected_last_move=last_move,
         )
         reply = await call(self._stub.UpsertMemories, request, deadline=deadline)
         return Written(
@@ -184,6 +215,12 @@ class MemoryClient:
             reply = await call(self._stub.BatchGetMemories, request, deadline=deadline)
             found.update((message.memory_id, memory_value(message)) for message in reply.memories)
         return found
+
+    async def found(self, scope: Scope, memory_ids: Sequence[str], *, deadline: Deadline) -> tuple[dict[str, Memory], list[str]]:
+        """Reads up to `MAX_IDS` memories with their texts, by id; also gives the ids that are not there."""
+        request = pb.BatchGetMemoriesRequest(scope=scope_message(scope), memory_ids=memory_ids)
+        reply = await call(self._stub.BatchGetMemories, request, deadline=deadline)
+        return {message.memory_id: memory_value(message) for message in reply.memories}, list(reply.missing_ids)
 
     async def page(
         self,
@@ -209,16 +246,44 @@ class MemoryClient:
             reply = await call(self._stub.ListMemories, request, deadline=deadline)
         return MemoryPage(tuple(memory_value(message) for message in reply.memories), reply.next_page_token)
 
-    async def of_sources(self, scope: Scope, collection: str, sources: Sequence[str], *, deadline: Deadline) -> list[Memory]:
-        """Lists all memories of some sources, without their texts."""
+    async def of_sources(
+        self, scope: Scope, collection: str, sources: Sequence[str], *, deadline: Deadline
+    ) -> tuple[list[Memory], SourceIds]:
+        """Lists all memories of some sources, without their texts, and gives the ids behind the sources."""
         memories: list[Memory] = []
-        token = ""
+        request = pb.ListMemoriesRequest(
+            scope=scope_message(scope),
+            collection=collection,
+            filter=filter_message(Restriction(sources=sources)),
+            page_size=MAX_IDS,
+            without_text=True,
+            resolve_sources=sources,
+        )
+        found: SourceIds | None = None
         while True:
-            page = await self.page(scope, collection, Restriction(sources=sources), page_token=token, deadline=deadline)
-            memories.extend(page.memories)
-            token = page.next_page_token
-            if not token:
-                return memories
+            reply = await call(self._stub.ListMemories, request, deadline=deadline)
+            # The first page is the oldest: what moved since is noticed when the memories are written.
+            found = found or SourceIds(dict(reply.source_ids), reply.last_move)
+            memories.extend(memory_value(message) for message in reply.memories)
+            request.page_token = reply.next_page_token
+            if not request.page_token:
+                return memories, found
+
+    async def source_ids(self, scope: Scope, collection: str, sources: Sequence[str], *, deadline: Deadline) -> SourceIds:
+        """Gives the ids behind sources."""
+        request = pb.ResolveSourcesRequest(scope=scope_message(scope), collection=collection, sources=sources)
+        reply = await call(self._stub.ResolveSources, request, deadline=deadline)
+        return SourceIds(dict(reply.source_ids), reply.last_move)
+
+    async def move_source(
+        self, scope: Scope, collection: str, from_source: str, to_source: str, *, request_id: str, deadline: Deadline
+    ) -> tuple[int, int]:
+        """Gives the memories of a source another one; returns how many sources and memories that were."""
+        request = pb.MoveSourceRequest(
+            scope=scope_message(scope), collection=collection, from_source=from_source, to_source=to_source, request_id=request_id
+        )
+        reply = await call(self._stub.MoveSource, request, deadline=deadline)
+        return reply.source_count, reply.memory_count
 
     async def delete_ids(
         self,
@@ -274,9 +339,11 @@ def _candidate(message: pb.Candidate) -> Candidate:
         evidence=tuple(evidence_value(item) for item in message.evidence),
         lexical_strength=message.lexical_strength if message.HasField("lexical_strength") else None,
         pool_score=message.pool_score,
-        pool=Pool(message.pool or Pool.CLEAN),
+        pool=_POOLS.get(message.pool) or Pool(message.pool),
         pool_rank=message.pool_rank,
         propensity=message.propensity or 1.0,
         tokens=message.tokens if message.HasField("tokens") else None,
         token_fingerprint=message.token_fingerprint,
+        salience_log_odds=message.salience_log_odds if message.HasField("salience_log_odds") else None,
+        outside_log_odds=message.outside_log_odds if message.HasField("outside_log_odds") else None,
     )

@@ -24,11 +24,26 @@ def renamed(old: str, new: str) -> Iterator[None]:
     except AtlasError as error:
         if error.field is None or not (error.field == old or error.field.startswith((f"{old}.", f"{old}["))):
             raise
-        told = type(error)(
-            error.message.replace(old, new),
-            reason=error.reason,
-            field=new + error.field.removeprefix(old),
-            retry_after_ms=error.retry_after_ms,
-        )
-        told.values = error.values
-        raise told from error
+        raise _told(error, error.message.replace(old, new), new + error.field.removeprefix(old)) from error
+
+
+@contextmanager
+def below(path: str) -> Iterator[None]:
+    """Puts `path` before the field that an error of the block names, for a request that lies inside another one.
+
+    Raises:
+        AtlasError: What the block raised.
+    """
+    try:
+        yield
+    except AtlasError as error:
+        if error.field is None:
+            raise
+        field = f"{path}.{error.field}"
+        raise _told(error, error.message.replace(error.field, field), field) from error
+
+
+def _told(error: AtlasError, message: str, field: str) -> AtlasError:
+    told = type(error)(message, reason=error.reason, field=field, retry_after_ms=error.retry_after_ms)
+    told.values = error.values
+    return told

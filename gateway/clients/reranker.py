@@ -21,6 +21,9 @@ from .memory import Candidate
 from .questions import Question, question_message
 from .replies import ServerTime, server_time
 
+MAX_FORGOTTEN = 10_000
+"""Most passages that one call drops."""
+
 
 @dataclass(frozen=True, slots=True)
 class RerankerModel:
@@ -83,6 +86,14 @@ class RerankerClient:
             max_input_count=reply.model.limits.max_input_count,
             described=reply.model,
         )
+
+    async def forget(self, content_sha256s: Sequence[str], *, deadline: Deadline) -> int:
+        """Drops passages from the cache of token vectors, named by the hash of their indexed text; says how many were there."""
+        count = 0
+        for begin in range(0, len(content_sha256s), MAX_FORGOTTEN):
+            request = pb.ForgetPassagesRequest(content_sha256s=content_sha256s[begin : begin + MAX_FORGOTTEN])
+            count += (await call(self._stub.ForgetPassages, request, deadline=deadline)).forgotten_count
+        return count
 
     async def rerank(
         self,

@@ -19,12 +19,12 @@ _BITS = {type_pb2.D_TYPE_FLOAT32: 32, type_pb2.D_TYPE_FLOAT16: 16, type_pb2.D_TY
 _INT8_SCALE = 127
 
 
-def reply_bytes(asked: Asked, ids: Sequence[Sequence[int]], dimension: int, special_count: int) -> int:
+def reply_bytes(asked: Asked, ids: Sequence[Sequence[int]], record: ModelRecord, special_count: int) -> int:
     """Returns the size of the vectors that a request asks for."""
-    dense = 4 * dimension * len(ids) if Output.DENSE in asked.outputs else 0
+    dense = 4 * record.dense_dimension * len(ids) if Output.DENSE in asked.outputs else 0
     if Output.TOKENS not in asked.outputs:
         return dense
-    return dense + sum(len(row) - special_count for row in ids) * dimension * _BITS[asked.token_type] // 8
+    return dense + sum(len(row) - special_count for row in ids) * record.dimension * _BITS[asked.token_type] // 8
 
 
 def embed_response(asked: Asked, encodings: Sequence[Encoding], encoded: Encoded, record: ModelRecord) -> pb.EmbedResponse:
@@ -62,7 +62,7 @@ def model_info(record: ModelRecord, device: Device, limits: Limits) -> type_pb2.
             type_pb2.VectorSpace(
                 name="dense",
                 kind=type_pb2.VECTOR_KIND_DENSE,
-                dimension=record.dimension,
+                dimension=record.dense_dimension,
                 dtype=type_pb2.D_TYPE_FLOAT32,
                 distance=type_pb2.DISTANCE_COSINE,
                 fingerprint=record.fingerprint(Output.DENSE),

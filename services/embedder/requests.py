@@ -158,14 +158,14 @@ def _text(index: int, item: type_pb2.Input, max_bytes: int) -> str:
 
 
 def _check_dimension(request: pb.EmbedRequest, record: ModelRecord) -> None:
-    if not request.HasField("dimension") or request.dimension == record.dimension:
+    if not request.HasField("dimension") or request.dimension == record.dense_dimension:
         return
-    kind = UnsupportedError if 1 <= request.dimension < record.dimension else InvalidInputError
+    kind = UnsupportedError if 1 <= request.dimension < record.dense_dimension else InvalidInputError
     raise kind(
-        f"dimension is {request.dimension}; the vectors of {record.model_id} have {record.dimension} and cannot be cut",
+        f"dimension is {request.dimension}; the vectors of {record.model_id} have {record.dense_dimension} and cannot be cut",
         field="dimension",
         dimension=request.dimension,
-        model_dimension=record.dimension,
+        model_dimension=record.dense_dimension,
     )
 
 

@@ -91,7 +91,7 @@ class EmbedderService(rpc.EmbedderServiceServicer):
         asked = checked_request(request, record, self._limits, default_lane=default_lane)
         encodings = await self._backend.tokenize(asked.texts)
         ids = checked_ids(asked, encodings, record, self._limits)
-        check_reply(reply_bytes(asked, ids, record.dimension, _SPECIAL_COUNT) + _REPLY_SLACK_BYTES, self._limits, "inputs")
+        check_reply(reply_bytes(asked, ids, record, _SPECIAL_COUNT) + _REPLY_SLACK_BYTES, self._limits, "inputs")
         work = Work(ids=ids, want_tokens=Output.TOKENS in asked.outputs, lane=asked.lane, deadline=deadline, wait=wait)
         encoded = await self._backend.encode(work)
         response = embed_response(asked, encodings, encoded, record)

@@ -19,6 +19,11 @@ class EmbedderSettings(ModelServerSettings):
     """TCP port of the RPCs; 0 takes a free one."""
     precision: Literal["auto", "bf16", "f32"] = "auto"
     """Arithmetic: `auto` takes bf16 where the device computes it natively, else f32; a named one may not fall back."""
+    projection_dimension: int = Field(0, ge=0, le=384)
+    """Dimensions that a random rotation leaves of each dense vector; 0 = vectors as the model makes them. The vectors are another space
+    with a fingerprint of its own and nearly the same distances: the way to try a migration without a second model."""
+    projection_seed: int = Field(1, ge=0, le=2**32 - 1)
+    """Which rotation; another seed is another space."""
     device: str = Field("CPU", min_length=1, max_length=64)
     """OpenVINO device."""
     stream_count: int = Field(2, ge=1, le=64)

@@ -11,11 +11,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from atlas.lexicon import DEFAULT_LANGUAGE, detect, known, stem, stop_words, words
 from atlas.ranking import Kind
-
-from .languages import DEFAULT_LANGUAGE, detect, known, stem
-from .stopwords import stop_words
-from .words import words
 
 NAME = "atlas-bm25"
 """Name of the analyzer in fingerprints."""

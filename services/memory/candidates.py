@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from . import catalog
 from .analyzer import Analyzer, languages_that_matter
@@ -13,14 +14,21 @@ from .catalog import Collection
 from .database import Database
 from .drafts import DenseVector
 from .filters import domains_asked
-from .ledger.records import KnownSalience
-from .query import Found, PoolMember, assemble_pool
+from .ledger.records import KnownSalience, Learnt
+from .query import Found, Places, PoolMember, united
 from .scopes import Scope
 from .store import SearchRequest, Store, StoredPoint, StoreFilter
 from .upserts import check_vector
 
-SalienceOf = Callable[[str, Sequence[str]], Awaitable[Mapping[str, KnownSalience]]]
-"""Reads what is known about a tenant's memories by id; unknown ids are left out."""
+
+class SalienceOf(Protocol):
+    """Reads what was learnt about a tenant's memories."""
+
+    def __call__(self, tenant: str, memory_ids: Sequence[str], rest_ids: Sequence[str] = ()) -> Awaitable[Learnt]:
+        """Reads all about `memory_ids`, and of `rest_ids` the log-odds alone: they are many, and few are shown."""
+        ...
+
+
 WHOLE_POOL = 100
 """Least depth of a branch: candidates from one branch alone are found up to here."""
 
@@ -30,13 +38,22 @@ class Query:
     """A checked query."""
 
     scope: Scope
-    collections: Sequence[str]
+    collections: tuple[str, ...]
     """Names without repetition; empty = all that "search all" includes."""
     text: str
     dense: DenseVector | None
     fragmentation: float
     condition: StoreFilter | None
     candidate_count: int
+    other_vectors: tuple[DenseVector, ...] = ()
+    """The same query in the spaces of further models, each of another fingerprint than `dense`."""
+    places: Places = field(default_factory=Places)
+    """Places beyond the clean pool."""
+
+    def vector_for(self, collection: Collection) -> DenseVector | None:
+        """Returns the vector of the collection's own space, else the first one; None if the query has none."""
+        own = collection.spaces.dense.fingerprint
+        return next((vector for vector in self.other_vectors if vector.fingerprint == own), self.dense)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +85,40 @@ class Candidates:
     """What has been learnt of the candidates, by memory id; empty where it was not asked for."""
 
 
+class SearchedCollections:
+    """What queries need of the catalog: read anew only after the catalog changed."""
+
+    def __init__(self, database: Database, *, capacity: int = 256) -> None:
+        """Remembers what at most `capacity` kinds of query need."""
+        self._database = database
+        self._capacity = capacity
+        self._version = -1
+        self._known: dict[Hashable, list[Searched]] = {}
+
+    async def of(self, query: Query) -> list[Searched]:
+        """Returns the collections that a query is about.
+
+        Raises:
+            NotFoundError: A named collection does not exist.
+        """
+        version = self._database.catalog_version
+        if version != self._version:
+            self._version, self._known = version, {}
+        key = (query.scope.tenant, query.collections, domains_asked(query.condition), query.scope.domains)
+        found = self._known.get(key)
+        if found is None:
+            found = await self._database.read(lambda connection: _searched(connection, query))
+            # What was read while the catalog changed may be older than the change.
+            if version == self._version == self._database.catalog_version and len(self._known) < self._capacity:
+                self._known[key] = found
+        return found
+
+
 class CandidateFinder:
     """Runs queries; changes nothing."""
 
     def __init__(self, database: Database, store: Store, analyzer: Analyzer, *, depth: int = WHOLE_POOL) -> None:
-        self._database = database
+        self._collections = SearchedCollections(database)
         self._store = store
         self._analyzer = analyzer
         self._depth = depth
@@ -86,28 +132,41 @@ class CandidateFinder:
             SchemaMismatchError: The vector's fingerprint is not a collection's.
             DependencyDownError: The engine is away.
         """
-        searched = await self._database.read(lambda connection: _searched(connection, query))
+        searched = await self._collections.of(query)
+        for one in searched:
+            if (dense := query.vector_for(one.collection)) is not None:
+                check_vector(dense, one.collection, field="vectors[0]")
         requests = [request for one in searched if (request := self._request(query, one)) is not None]
         found = []
         if requests:
             names = {one.collection.generation: one.collection.name for one in searched}
             results = await self._store.search(requests, timeout_s=timeout_s)
             found = [Found(names[request.generation], result) for request, result in zip(requests, results, strict=True)]
-        pool = assemble_pool(found, fragmentation=query.fragmentation, candidate_count=query.candidate_count)
+        union = united(found, fragmentation=query.fragmentation, candidate_count=query.candidate_count)
+        clean, places, tenant = union.clean, query.places, query.scope.tenant
         collections = {one.collection.name: one.collection for one in searched}
-        candidates, known = await asyncio.gather(
-            self._with_payloads(pool, collections, timeout_s), _known(salience_of, query.scope.tenant, pool)
+        # What salience may bring in has to be known of all that was found, in one read.
+        rest_ids = union.rest_ids if places.extended_count else ()
+        candidates, learnt = await asyncio.gather(
+            self._with_payloads(clean, collections, timeout_s), _learnt(salience_of, tenant, _ids(clean), rest_ids)
         )
+        known = learnt.known
+        if (places.extended_count or places.explore_count) and (guests := union.guests(learnt.log_odds, places)):
+            more, late = await asyncio.gather(
+                self._with_payloads(guests, collections, timeout_s), _learnt(salience_of, tenant, _ids(guests))
+            )
+            candidates, known = candidates + more, {**known, **late.known}
         return Candidates(candidates, tuple(searched), known)
 
     def _request(self, query: Query, searched: Searched) -> SearchRequest | None:
         terms = self._analyzer.analyze_query(query.text, searched.languages) if query.text else ()
-        if query.dense is None and not terms:
+        dense = query.vector_for(searched.collection)
+        if dense is None and not terms:
             return None
         return SearchRequest(
             index=searched.collection.index,
             generation=searched.collection.generation,
-            dense=query.dense.values if query.dense is not None else None,
+            dense=dense.values if dense is not None else None,
             terms=terms,
             filter=query.scope.narrowed(query.condition),
             depth=max(self._depth, query.candidate_count),
@@ -135,10 +194,12 @@ class CandidateFinder:
         )
 
 
-async def _known(salience_of: SalienceOf | None, tenant: str, pool: Sequence[PoolMember]) -> Mapping[str, KnownSalience]:
-    if salience_of is None or not pool:
-        return {}
-    return await salience_of(tenant, [member.hit.memory_id for member in pool])
+async def _learnt(salience_of: SalienceOf | None, tenant: str, memory_ids: Sequence[str], rest_ids: Sequence[str] = ()) -> Learnt:
+    return Learnt({}, {}) if salience_of is None or not (memory_ids or rest_ids) else await salience_of(tenant, memory_ids, rest_ids)
+
+
+def _ids(pool: Sequence[PoolMember]) -> list[str]:
+    return [member.hit.memory_id for member in pool]
 
 
 def _searched(connection: sqlite3.Connection, query: Query) -> list[Searched]:
@@ -153,8 +214,6 @@ def _searched(connection: sqlite3.Connection, query: Query) -> list[Searched]:
 
 
 def _with_counts(connection: sqlite3.Connection, query: Query, collection: Collection) -> Searched:
-    if query.dense is not None:
-        check_vector(query.dense, collection, field="vectors[0]")
     languages = catalog.languages_of(connection, collection.generation)
     asked, seen = domains_asked(query.condition), query.scope.domains
     return Searched(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -16,6 +16,9 @@ from .store import IndexSpec
 
 LANGUAGE = "language"
 DOMAIN = "domain"
+
+
+_WATCHED = ("collection", "generation", "tally")
 
 
 class GenerationState(IntEnum):
@@ -48,6 +51,19 @@ _COLLECTION = (
     "SELECT c.tenant, c.name, c.in_search_all, c.create_time_us, g.generation, g.state, g.create_time_us, g.spaces, g.index_name"
     " FROM collection c JOIN generation g ON g.generation = c.generation WHERE c.tenant = ?"
 )
+
+
+def watch(connection: sqlite3.Connection, changed: Callable[[], None]) -> None:
+    """Has `changed` called, in the writing thread, whenever this connection writes a row that `Collection` or a count is made of.
+
+    SQLite itself watches: whoever writes to the catalog, now or later, cannot forget to say so.
+    """
+    connection.create_function("catalog_changed", 0, changed)
+    for table in _WATCHED:
+        for event in ("INSERT", "UPDATE", "DELETE"):
+            connection.execute(
+                f"CREATE TEMP TRIGGER {table}_{event.lower()} AFTER {event} ON main.{table} BEGIN SELECT catalog_changed(); END"
+            )
 
 
 def find_collection(connection: sqlite3.Connection, tenant: str, name: str) -> Collection | None:

@@ -23,11 +23,15 @@ from .deletions import Forget
 from .durability import Durability
 from .encoding import to_timestamp
 from .free_space import FreeSpace
+from .generations.changes import drop_collection
+from .generations.messages import other_messages, running_message, serving_message
+from .generations.migration_calls import MigrationCalls
 from .limits import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, MAX_REQUEST_ID_BYTES, check_bytes, checked_size
 from .page_tokens import checked_token, next_token
 from .replay import RequestKey
 from .scopes import checked_scope, checked_tenant
-from .space_messages import checked_spaces, space_messages
+from .sources.aliases import forget_sources
+from .space_messages import checked_spaces
 from .spaces import Spaces, encode_spaces
 from .store import DeleteGeneration, Store
 from .writer import Writer, Written
@@ -53,6 +57,7 @@ class CollectionService(rpc.CollectionServiceServicer):
         clock: Clock,
         new_id: Callable[[], str],
         forget: Forget,
+        migrations: MigrationCalls,
     ) -> None:
         self._database = database
         self._writer = writer
@@ -63,6 +68,7 @@ class CollectionService(rpc.CollectionServiceServicer):
         self._clock = clock
         self._new_id = new_id
         self._forget = forget
+        self._migrations = migrations
 
     async def CreateCollection(
         self, request: pb.CreateCollectionRequest, context: Context[pb.CreateCollectionRequest, pb.CreateCollectionResponse]
@@ -127,8 +133,39 @@ class CollectionService(rpc.CollectionServiceServicer):
             raise InvalidInputError("scope.domains is set; a scope of some domains cannot delete a collection", field="scope.domains")
         key = _key(scope.tenant, "DeleteCollection", request.request_id, request.name.encode())
         self._space.check()
-        answer = await self._write(lambda connection, _: _delete(connection, scope.tenant, request.name, self._forget), key)
+        now_us = int(self._clock.now().timestamp() * 1e6)
+        answer = await self._write(lambda connection, _: _delete(connection, scope.tenant, request.name, self._forget, now_us), key)
         return pb.DeleteCollectionResponse.FromString(answer)
+
+    async def StartMigration(
+        self, request: pb.StartMigrationRequest, context: Context[pb.StartMigrationRequest, pb.StartMigrationResponse]
+    ) -> pb.StartMigrationResponse:
+        """Begins to fill a generation of another space."""
+        return await self._migrations.start(request)
+
+    async def VerifyMigration(
+        self, request: pb.VerifyMigrationRequest, context: Context[pb.VerifyMigrationRequest, pb.VerifyMigrationResponse]
+    ) -> pb.VerifyMigrationResponse:
+        """Compares the generation that is being filled with the one that serves."""
+        return await self._migrations.verify(request)
+
+    async def SwitchGeneration(
+        self, request: pb.SwitchGenerationRequest, context: Context[pb.SwitchGenerationRequest, pb.SwitchGenerationResponse]
+    ) -> pb.SwitchGenerationResponse:
+        """Lets a collection point to the generation that was filled."""
+        return await self._migrations.switch(request, _described)
+
+    async def RollbackGeneration(
+        self, request: pb.RollbackGenerationRequest, context: Context[pb.RollbackGenerationRequest, pb.RollbackGenerationResponse]
+    ) -> pb.RollbackGenerationResponse:
+        """Goes back to the generation that was retired last."""
+        return await self._migrations.roll_back(request, _described)
+
+    async def DeleteGeneration(
+        self, request: pb.DeleteGenerationRequest, context: Context[pb.DeleteGenerationRequest, pb.DeleteGenerationResponse]
+    ) -> pb.DeleteGenerationResponse:
+        """Deletes a retired generation."""
+        return await self._migrations.delete(request)
 
     async def _write(self, work: Callable[[sqlite3.Connection, int], Written[bytes]], key: RequestKey) -> bytes:
         deadline = deadlines.current()
@@ -192,13 +229,19 @@ def _comparable(spaces: Spaces) -> tuple[str, ...]:
     return spaces.dense.name, spaces.lexical.name, spaces.lexical.fingerprint
 
 
-def _delete(connection: sqlite3.Connection, tenant: str, name: str, forget: Forget) -> Written[bytes]:
+def _described(connection: sqlite3.Connection, tenant: str, name: str) -> pb.Collection:
+    return _message(connection, catalog.get_collection(connection, tenant, name, field="name"))
+
+
+def _delete(connection: sqlite3.Connection, tenant: str, name: str, forget: Forget, now_us: int) -> Written[bytes]:
     stored = catalog.get_collection(connection, tenant, name, field="name")
     memory_ids = memory_rows.ids_of_generation(connection, tenant, stored.generation)
     forget(connection, tenant, memory_ids)
+    others = drop_collection(connection, tenant, name, now_us=now_us)
+    forget_sources(connection, tenant, name)
     catalog.delete_collection(connection, stored)
     answer = pb.DeleteCollectionResponse(memory_count=len(memory_ids)).SerializeToString()
-    return Written(answer, (DeleteGeneration(stored.index, stored.generation),))
+    return Written(answer, (DeleteGeneration(stored.index, stored.generation), *others))
 
 
 def _message(connection: sqlite3.Connection, collection: Collection, domains: frozenset[str] = frozenset()) -> pb.Collection:
@@ -206,13 +249,10 @@ def _message(connection: sqlite3.Connection, collection: Collection, domains: fr
     return pb.Collection(
         name=collection.name,
         in_search_all=collection.in_search_all,
-        generation=pb.Generation(
-            generation=collection.generation,
-            spaces=space_messages(collection.spaces),
-            state=pb.GenerationState.Name(collection.state),
-            create_time=to_timestamp(collection.generation_time_us),
-        ),
+        generation=serving_message(connection, collection),
         memory_count=sum(languages.values()),
         create_time=to_timestamp(collection.create_time_us),
         languages={language: count for language, count in languages.items() if language},
+        other_generations=other_messages(connection, collection.tenant, collection.name),
+        operation=running_message(connection, collection.tenant, collection.name),
     )

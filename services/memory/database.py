@@ -7,7 +7,7 @@ import queue
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,10 +16,12 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from atlas.errors import DependencyDownError, DiskFullError, StartupError
+from atlas.errors import AtlasError, DependencyDownError, DiskFullError, StartupError
+from atlas.failpoints import failpoint
 
-from . import schema
+from . import catalog, schema
 from .durability import Durability
+from .outcomes import Outcome
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
@@ -32,13 +34,15 @@ _CHECKPOINT_PAGES = 16_384
 _SCRUB_BYTES = 16 * 1024 * 1024
 """Zeros that are written at a time."""
 _STOP: list[_Job] = []
+_LASTING_FAULTS = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+"""Primary result codes after which nobody knows what the disk holds."""
 
 
 @dataclass(slots=True)
 class _Job:
     work: Work[Any]
     durability: Durability
-    future: Future[Any] = field(default_factory=Future)
+    future: Outcome[Any] = field(default_factory=Outcome)
 
 
 class Database:
@@ -51,14 +55,28 @@ class Database:
         self._reading = _connection(path)
         self._reading.execute("PRAGMA query_only = ON")
         self._groups: queue.SimpleQueue[list[_Job]] = queue.SimpleQueue()
-        self._readers = ThreadPoolExecutor(max_workers=1, thread_name_prefix="database-read")
+        self._reads: queue.SimpleQueue[tuple[Work[Any], Outcome[Any]] | None] = queue.SimpleQueue()
         self._synchronous: Durability | None = None
         self.commit_count = 0
         """Transactions that were committed with changes."""
-        # What an earlier process committed without fsync may still be only in the page cache.
-        self._unsynced = True
+        self._broken: Future[object] = Future()
+        # Opening has brought to disk what an earlier process committed without fsync.
+        self._unsynced = False
+        self._catalog_version = 0
+        self._catalog_changed = False
+        catalog.watch(self._writing, self._note_catalog_change)
         self._writer = threading.Thread(target=self._write_groups, name="database-write", daemon=True)
         self._writer.start()
+        self._reader = threading.Thread(target=self._read_works, name="database-read", daemon=True)
+        self._reader.start()
+
+    @property
+    def catalog_version(self) -> int:
+        """Counts up with every commit that changed collections, generations or tallies, before its writer hears of the commit.
+
+        So a read that began at a version tells what holds for as long as the version is the same.
+        """
+        return self._catalog_version
 
     async def write(self, work: Work[T], *, durability: Durability) -> T:
         """Runs `work` in a transaction and returns its result once that is committed.
@@ -68,6 +86,7 @@ class Database:
 
         Raises:
             DiskFullError: SQLite found no room; nothing of the group is written.
+            DependencyDownError: The disk takes no writes, or failed; after a failure it is unknown what was written.
         """
         (future,) = self.submit([work], durability=durability)
         return await future
@@ -76,11 +95,23 @@ class Database:
         """Queues works for one transaction, in this order; the futures are resolved after its commit."""
         jobs = [_Job(work, durability) for work in works]
         self._groups.put(jobs)
-        return [asyncio.wrap_future(job.future) for job in jobs]
+        return [job.future.future for job in jobs]
 
     async def read(self, work: Work[T]) -> T:
         """Runs `work` on a snapshot of what is committed."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
+        outcome: Outcome[T] = Outcome()
+        self._reads.put((work, outcome))
+        return await outcome.future
+
+    async def watch(self) -> None:
+        """Waits for the disk to fail. Runs until it is cancelled.
+
+        Raises:
+            StartupError: It did. A later sync of the same file may succeed without having written what this one lost, so only a
+                process that begins anew may acknowledge again.
+        """
+        # Whoever stops to watch must not take the news from the others.
+        raise StartupError(str(await asyncio.shield(asyncio.wrap_future(self._broken))))
 
     async def scan(self, work: Work[T]) -> T:
         """Runs a long read on a snapshot and a connection of its own, so that other reads do not wait for it."""
@@ -97,15 +128,36 @@ class Database:
 
     async def checkpoint(self) -> None:
         """Moves the write-ahead log into the file without holding up readers or writers."""
-        await asyncio.to_thread(_checkpoint, self._path)
+        try:
+            await asyncio.to_thread(_checkpoint, self._path)
+        except sqlite3.DatabaseError as error:
+            self._note_fault(error)
+            raise _named(error) from error
+
+    async def copy_to(self, path: Path) -> None:
+        """Writes what is committed now into a new file, as one moment of it, without holding up readers or writers."""
+        await asyncio.to_thread(_copy, self._path, path)
 
     def close(self) -> None:
         """Finishes what is queued and closes the file. Blocks."""
         self._groups.put(_STOP)
+        self._reads.put(None)
         self._writer.join()
-        self._readers.shutdown()
+        self._reader.join()
         self._reading.close()
         self._writing.close()
+
+    def _read_works(self) -> None:
+        while (asked := self._reads.get()) is not None:
+            work, outcome = asked
+            if not outcome.set_running_or_notify_cancel():
+                continue
+            with _Attempt() as attempt:
+                attempt.result = self._read(work)
+            if attempt.error is not None:
+                outcome.set_exception(attempt.error)
+            else:
+                outcome.set_result(attempt.result)
 
     def _read(self, work: Work[T]) -> T:
         self._reading.execute("BEGIN")
@@ -131,22 +183,33 @@ class Database:
     def _commit(self, jobs: Sequence[_Job]) -> None:
         attempts: list[_Attempt] = []
         with _Attempt() as transaction:
+            if self._broken.done():
+                raise _failed(str(self._broken.result()))
+            failpoint("database.begin.before")
             self._ask_for(max(job.durability for job in jobs))
             self._writing.execute("BEGIN IMMEDIATE")
+            failpoint("database.begin.after")
             begin = self._writing.total_changes
             attempts = [self._attempt(job, alone=len(jobs) == 1) for job in jobs]
             changed = self._writing.total_changes != begin
             self._sync_if_needed(changed=changed)
+            failpoint("database.commit.before")
             self._writing.execute("COMMIT")
             self.commit_count += changed
-        if transaction.error is not None and self._writing.in_transaction:
-            self._writing.execute("ROLLBACK")
+            self._note_synced(changed=changed)
+            failpoint("database.commit.after")
+        if transaction.error is not None:
+            self._give_up(transaction.error)
+        if self._catalog_changed:
+            self._catalog_changed = False
+            self._catalog_version += 1
         for job, attempt in zip(jobs, attempts or [transaction] * len(jobs), strict=True):
             error = transaction.error or attempt.error
             if error is not None:
                 job.future.set_exception(_named(error))
             else:
                 job.future.set_result(attempt.result)
+        failpoint("database.answer.after")
 
     def _attempt(self, job: _Job, *, alone: bool) -> _Attempt:
         # Without neighbours to spare, a work needs no savepoint, for which SQLite copies every page that changes.
@@ -154,8 +217,9 @@ class Database:
             self._writing.execute("SAVEPOINT work")
         with _Attempt() as attempt:
             attempt.result = job.work(self._writing)
+            failpoint("database.work.after")
         if attempt.error is not None:
-            if alone or not self._writing.in_transaction:
+            if alone or _lasting(attempt.error) or not self._writing.in_transaction:
                 # SQLite undid the whole group, as it does when the disk is full; or there is nothing else to keep.
                 raise attempt.error
             self._writing.execute("ROLLBACK TO work")
@@ -163,21 +227,35 @@ class Database:
             self._writing.execute("RELEASE work")
         return attempt
 
+    def _note_catalog_change(self) -> None:
+        self._catalog_changed = True
+
     def _ask_for(self, durability: Durability) -> None:
         if durability is not self._synchronous:
             level = "FULL" if durability is Durability.POWER_LOSS else "NORMAL"
             self._writing.execute(f"PRAGMA synchronous = {level}")
             self._synchronous = durability
 
+    def _note_fault(self, error: BaseException) -> None:
+        if _lasting(error) and not self._broken.done():
+            self._broken.set_result(f"the disk of {self._path} failed ({error}); start again to go on with what is there")
+
+    def _give_up(self, error: BaseException) -> None:
+        """Undoes a transaction that failed as a whole."""
+        self._note_fault(error)
+        if self._writing.in_transaction:
+            with _Attempt():  # what it raises says no more than the error at hand
+                self._writing.execute("ROLLBACK")
+
     def _sync_if_needed(self, *, changed: bool) -> None:
         # A commit without changes touches no file, so it would not bring to disk what earlier commits left in the
         # page cache; an answer such as "unchanged" promises just that.
-        if self._synchronous is Durability.PROCESS_CRASH:
-            self._unsynced = self._unsynced or changed
-            return
-        if self._unsynced and not changed:
+        if self._synchronous is Durability.POWER_LOSS and self._unsynced and not changed:
             self._writing.execute("UPDATE sync_mark SET count = count + 1")
-        self._unsynced = False
+
+    def _note_synced(self, *, changed: bool) -> None:
+        # Only now: a commit that failed has synced nothing.
+        self._unsynced = self._synchronous is Durability.PROCESS_CRASH and (self._unsynced or changed)
 
 
 class _Attempt:
@@ -231,14 +309,29 @@ def _prepared(path: Path) -> sqlite3.Connection:
         connection = _connection(path)
     except sqlite3.DatabaseError as error:
         raise StartupError(f"{path} cannot be read as a database ({error}); restore the data folder from a copy") from error
+    try:
+        return _brought_up(connection, path)
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise StartupError(f"{path} cannot be opened ({error}); see that its disk is writable and has room") from error
+    except StartupError:
+        connection.close()
+        raise
+
+
+def _brought_up(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > schema.VERSION:
-        connection.close()
         raise StartupError(
             f"{path} has schema version {version}; this ATLAS knows up to {schema.VERSION}: "
             "start the newer ATLAS that wrote it, or choose another data folder"
         )
     connection.execute("PRAGMA journal_mode = WAL")
+    # What an earlier process left in the log may be in the page cache alone, and after a sync that failed the kernel holds it
+    # for clean. Copied into the database it is to be written once more, and this sync says whether it was.
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    failpoint("start.schema.before")
     if version == 0:
         schema.create(connection)
     elif version < schema.VERSION:
@@ -250,15 +343,41 @@ def _prepared(path: Path) -> sqlite3.Connection:
                 f"{path} of schema version {version} cannot be brought to version {schema.VERSION} ({error}); it is as it was: "
                 "go on with the ATLAS that wrote it, or restore the data folder from a copy"
             ) from error
+    failpoint("start.schema.after")
     return connection
+
+
+def _copy(source: Path, target: Path) -> None:
+    reading = _connection(source)
+    try:
+        writing = sqlite3.connect(target)
+        try:
+            reading.backup(writing)
+            # A file of its own, without a log beside it.
+            writing.execute("PRAGMA journal_mode = DELETE")
+        except sqlite3.OperationalError as error:
+            raise _named(error) from error
+        finally:
+            writing.close()
+    finally:
+        reading.close()
 
 
 def _checkpoint(path: Path) -> None:
     connection = _connection(path)
     try:
+        failpoint("checkpoint.before")
         connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        failpoint("checkpoint.after")
     finally:
         connection.close()
+
+
+def _lasting(error: BaseException) -> bool:
+    if isinstance(error, sqlite3.DatabaseError):
+        # The extended code says more, its last byte is the primary one.
+        return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _LASTING_FAULTS
+    return isinstance(error, OSError)
 
 
 def _scan(path: Path, work: Work[T]) -> T:
@@ -292,6 +411,18 @@ def _empty_log(path: Path) -> None:
 
 
 def _named(error: BaseException) -> BaseException:
-    if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_FULL:
-        return DiskFullError("the disk of the data folder is full; nothing was written")
-    return error
+    if isinstance(error, AtlasError):
+        return error
+    if isinstance(error, sqlite3.DatabaseError):
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_FULL:
+            return DiskFullError("the disk of the data folder is full; nothing was written")
+        if code in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}:
+            return DependencyDownError("the disk of the data folder takes no writes; nothing was written", reason="DISK_READ_ONLY")
+    return _failed(str(error)) if _lasting(error) else error
+
+
+def _failed(cause: str) -> DependencyDownError:
+    return DependencyDownError(
+        "the disk of the data folder failed; it is unknown whether this was written: send it again", reason="DISK_FAILED", cause=cause
+    )

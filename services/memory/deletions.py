@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from . import catalog, memory_rows
+from .generations.siblings import follow_deletions
 from .memory_rows import MemoryRow
 from .scopes import Scope
 from .store import DeletePoints, Operation
@@ -90,10 +91,11 @@ def delete_rows(connection: sqlite3.Connection, tenant: str, rows: Sequence[Memo
     by_generation: dict[str, list[str]] = {}
     for row in rows:
         by_generation.setdefault(row.generation, []).append(row.memory_id)
-    return tuple(
+    deletions = tuple(
         DeletePoints(catalog.index_of(connection, generation), generation, tuple(memory_ids))
         for generation, memory_ids in by_generation.items()
     )
+    return (*deletions, *follow_deletions(connection, tenant, rows))
 
 
 def _deleted(connection: sqlite3.Connection, scope: Scope, rows: Sequence[MemoryRow], forget: Forget) -> Deleted:

@@ -22,7 +22,8 @@ KINDS: Mapping[int, Kind] = {
     type_pb2.CONTENT_KIND_IMAGE: Kind.IMAGE,
 }
 """Content kinds of the contract by number."""
-_NUMBERS = {kind: number for number, kind in KINDS.items()}
+_NUMBERS: Mapping[str, int] = {kind.name: number for number, kind in KINDS.items()}
+_TEXT_FIELDS = ("domain", "title", "speaker", "source", "language")
 _LARGEST_EXACT = 2**53
 """Above this a double no longer holds every integer."""
 
@@ -64,33 +65,51 @@ def to_memory(
     without_text: bool = False,
 ) -> type_pb2.Memory:
     """Returns the message of a stored memory."""
+    message = type_pb2.Memory()
+    fill_memory(message, memory_id, payload, collection=collection, generation=generation, salience=salience, without_text=without_text)
+    return message
+
+
+def fill_memory(
+    message: type_pb2.Memory,
+    memory_id: str,
+    payload: Mapping[str, Any],
+    *,
+    collection: str,
+    generation: str,
+    salience: float | None = None,
+    without_text: bool = False,
+) -> None:
+    """Writes a stored memory into an empty message, where it already lies: a copy costs as much as all of its fields."""
     inner = payload["memory"]
-    return type_pb2.Memory(
-        memory_id=memory_id,
-        collection=collection,
-        domain=payload.get("domain", ""),
-        text="" if without_text else inner["text"],
-        title=payload.get("title", ""),
-        speaker=payload.get("speaker", ""),
-        source=payload.get("source", ""),
-        chunk=_chunk(payload),
-        language=payload.get("language", ""),
-        content_kind=_NUMBERS[Kind[payload["content_kind"]]],  # type: ignore[arg-type]  # numbers of an enum are ints to mypy
-        event_time=to_timestamp(payload["event_time"]) if "event_time" in payload else None,
-        create_time=to_timestamp(inner["create_time"]),
-        update_time=to_timestamp(inner["update_time"]),
-        content_sha256=inner["content_sha256"],
-        metadata=_struct(payload["metadata"]) if "metadata" in payload else None,
-        generation=generation,
-        etag=f"{payload['seq']:x}",
-        salience=salience,
-    )
+    message.memory_id = memory_id
+    message.collection = collection
+    if not without_text:
+        message.text = inner["text"]
+    for key in _TEXT_FIELDS:
+        if key in payload:
+            setattr(message, key, payload[key])
+    message.content_kind = _NUMBERS[payload["content_kind"]]  # type: ignore[assignment]  # numbers of an enum are ints to mypy
+    message.content_sha256 = inner["content_sha256"]
+    message.generation = generation
+    message.etag = f"{payload['seq']:x}"
+    if salience is not None:
+        message.salience = salience
+    _fill_time(message.create_time, inner["create_time"])
+    _fill_time(message.update_time, inner["update_time"])
+    if "event_time" in payload:
+        _fill_time(message.event_time, payload["event_time"])
+    if inner["chunk"] is not None:
+        _fill_chunk(message.chunk, payload)
+    if "metadata" in payload:
+        message.metadata.update(payload["metadata"])
 
 
 def to_timestamp(time_us: int) -> Timestamp:
     """Returns the message of a time in microseconds since the epoch."""
-    seconds, microseconds = divmod(time_us, 1_000_000)
-    return Timestamp(seconds=seconds, nanos=microseconds * 1000)
+    message = Timestamp()
+    _fill_time(message, time_us)
+    return message
 
 
 def to_json(value: struct_pb2.Value) -> Any:
@@ -116,15 +135,14 @@ def struct_to_json(struct: struct_pb2.Struct) -> dict[str, Any]:
     return {key: to_json(value) for key, value in struct.fields.items()}
 
 
-def _struct(fields: Mapping[str, Any]) -> struct_pb2.Struct:
-    struct = struct_pb2.Struct()
-    struct.update(fields)
-    return struct
+def _fill_time(message: Timestamp, time_us: int) -> None:
+    message.seconds, microseconds = divmod(time_us, 1_000_000)
+    message.nanos = microseconds * 1000
+    # A time of 0 sets no field, but it is there.
+    message.SetInParent()
 
 
-def _chunk(payload: Mapping[str, Any]) -> type_pb2.Chunk | None:
-    place = payload["memory"]["chunk"]
-    if place is None:
-        return None
-    ordinal, begin, end = place
-    return type_pb2.Chunk(document_id=payload.get("document_id", ""), ordinal=ordinal, begin=begin, end=end)
+def _fill_chunk(message: type_pb2.Chunk, payload: Mapping[str, Any]) -> None:
+    message.document_id = payload.get("document_id", "")
+    message.ordinal, message.begin, message.end = payload["memory"]["chunk"]
+    message.SetInParent()

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from atlas.errors import InvalidInputError
 
 from . import catalog, memory_rows
 from .catalog import Collection
 from .database import Database
+from .generations import roles
 from .memory_rows import MemoryRow
 from .scopes import Scope
 from .store import Page, Store, StoredPoint, StoreFilter
@@ -21,6 +24,16 @@ class StoredMemory:
 
     row: MemoryRow
     point: StoredPoint
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a listing goes on."""
+
+    generation: str
+    """Generation in whose order it is read."""
+    after: str | None
+    """The store's own cursor; None at the beginning."""
 
 
 class MemoryReader:
@@ -61,6 +74,28 @@ class MemoryReader:
             collection.index, collection.generation, scope.narrowed(condition), limit=limit, after=after, timeout_s=timeout_s
         )
 
+    async def listed(
+        self, scope: Scope, collection: Collection, condition: StoreFilter | None, *, limit: int, place: Place, timeout_s: float
+    ) -> Page:
+        """Reads a page of a listing. One that began before a switch goes on in the order of its generation, with what serves now.
+
+        Raises:
+            InvalidInputError: That generation is not kept any more.
+        """
+        if place.generation == collection.generation:
+            return await self.page(scope, collection, condition, limit=limit, after=place.after, timeout_s=timeout_s)
+        kept = await self._database.read(lambda connection: roles.find_other(connection, place.generation))
+        if kept is None or (kept.tenant, kept.collection) != (collection.tenant, collection.name):
+            raise InvalidInputError(
+                "page_token belongs to a generation that is not kept any more; begin again without it",
+                reason="FOREIGN_PAGE_TOKEN",
+                field="page_token",
+            )
+        before = replace(collection, generation=kept.generation, index=kept.index)
+        page = await self.page(scope, before, condition, limit=limit, after=place.after, timeout_s=timeout_s)
+        current = await self.by_ids(scope, [point.memory_id for point in page.points], timeout_s=timeout_s)
+        return Page(tuple(current[point.memory_id].point for point in page.points if point.memory_id in current), page.next)
+
     async def count(self, scope: Scope, collection: Collection, condition: StoreFilter | None, *, timeout_s: float) -> int:
         """Counts a collection's memories."""
         return await self._store.count(collection.index, collection.generation, scope.narrowed(condition), timeout_s=timeout_s)
@@ -78,6 +113,14 @@ class MemoryReader:
 
 
 _FOUND_PAGE = 1_000
+
+
+def checked_place(token: str | None, collection: Collection) -> Place:
+    """Returns where a listing goes on; without a token, at the beginning of what serves."""
+    if token is None:
+        return Place(collection.generation, None)
+    generation, _, after = token.partition(" ")
+    return Place(generation, after)
 
 
 def _rows(connection: sqlite3.Connection, scope: Scope, memory_ids: Sequence[str]) -> tuple[list[MemoryRow], dict[str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from google.protobuf.duration_pb2 import Duration
 
@@ -10,7 +10,7 @@ from atlas.memory.v1 import memory_pb2 as pb
 from atlas.type.v1 import type_pb2
 
 from .candidates import Candidate, Searched
-from .encoding import to_memory
+from .encoding import fill_memory, to_memory
 from .ledger.records import KnownSalience
 from .reading import StoredMemory
 from .spaces import Spaces
@@ -20,23 +20,20 @@ Known = Mapping[str, KnownSalience]
 """What has been learnt, by memory id; empty where salience is not read."""
 
 
-def candidate_messages(candidates: Iterable[Candidate], searched: Iterable[Searched], known: Known) -> list[pb.Candidate]:
-    """Returns the messages of a pool, in its order."""
+def query_answer(candidates: Iterable[Candidate], searched: Sequence[Searched], known: Known) -> pb.QueryMemoriesResponse:
+    """Returns the answer to a query without its timing: the pool in its order, and what was searched."""
+    reply = pb.QueryMemoriesResponse()
     spaces = {one.collection.name: one.collection.spaces for one in searched}
-    return [_candidate(rank, one, spaces[one.member.collection], known) for rank, one in enumerate(candidates, start=1)]
-
-
-def searched_messages(searched: Iterable[Searched]) -> list[pb.SearchedCollection]:
-    """Returns what was searched."""
-    return [
-        pb.SearchedCollection(
-            collection=one.collection.name,
-            generation=one.collection.generation,
-            memory_count=one.memory_count,
-            domain_known=one.domain_known,
+    for rank, one in enumerate(candidates, start=1):
+        _add_candidate(reply, rank, one, spaces[one.member.collection], known)
+    for collection in searched:
+        reply.searched.add(
+            collection=collection.collection.name,
+            generation=collection.collection.generation,
+            memory_count=collection.memory_count,
+            domain_known=collection.domain_known,
         )
-        for one in searched
-    ]
+    return reply
 
 
 def memory_message(stored: StoredMemory, known: Known, *, without_text: bool = False) -> type_pb2.Memory:
@@ -67,35 +64,34 @@ def timing_message(*, queue_s: float, total_s: float) -> type_pb2.ServerTiming:
     return type_pb2.ServerTiming(queue=queue, compute=_duration(max(0.0, total_s - queue_s)), total=total)
 
 
-def _candidate(rank: int, candidate: Candidate, spaces: Spaces, known: Known) -> pb.Candidate:
+def _add_candidate(reply: pb.QueryMemoriesResponse, rank: int, candidate: Candidate, spaces: Spaces, known: Known) -> None:
     member = candidate.member
-    reading = known[member.hit.memory_id].reading if member.hit.memory_id in known else None
-    return pb.Candidate(
-        memory=to_memory(
-            member.hit.memory_id,
-            candidate.point.payload,
-            collection=member.collection,
-            generation=candidate.generation,
-            salience=_salience(member.hit.memory_id, known),
-        ),
-        evidence=_evidence(candidate, spaces),
+    hit = member.hit
+    reading = known[hit.memory_id].reading if hit.memory_id in known else None
+    # Filled where it lies: a message that is made apart is copied in, and this is the largest reply of a search.
+    message = reply.candidates.add(
         lexical_strength=member.lexical_strength,
         pool_score=member.pool_score,
-        pool=type_pb2.POOL_CLEAN,
+        pool=f"POOL_{member.pool.name}",
         pool_rank=rank,
-        propensity=1.0,
+        propensity=member.propensity,
         salience_log_odds=reading.log_odds if reading is not None else None,
         outside_log_odds=reading.outside_log_odds if reading is not None else None,
     )
-
-
-def _evidence(candidate: Candidate, spaces: Spaces) -> list[type_pb2.Evidence]:
-    hit = candidate.member.hit
-    branches = (
-        (type_pb2.EVIDENCE_KIND_SIMILARITY, spaces.dense.name, hit.similarity, hit.similarity_rank),
-        (type_pb2.EVIDENCE_KIND_LEXICAL, spaces.lexical.name, hit.lexical, hit.lexical_rank),
+    fill_memory(
+        message.memory,
+        hit.memory_id,
+        candidate.point.payload,
+        collection=member.collection,
+        generation=candidate.generation,
+        salience=_salience(hit.memory_id, known),
     )
-    return [type_pb2.Evidence(kind=kind, space=space, value=value, rank=rank) for kind, space, value, rank in branches if value is not None]
+    if hit.similarity is not None:
+        message.evidence.add(
+            kind=type_pb2.EVIDENCE_KIND_SIMILARITY, space=spaces.dense.name, value=hit.similarity, rank=hit.similarity_rank
+        )
+    if hit.lexical is not None:
+        message.evidence.add(kind=type_pb2.EVIDENCE_KIND_LEXICAL, space=spaces.lexical.name, value=hit.lexical, rank=hit.lexical_rank)
 
 
 def _salience(memory_id: str, known: Known) -> float | None:

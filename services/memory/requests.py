@@ -14,10 +14,11 @@ from .candidates import Query
 from .drafts import Draft
 from .filters import checked_filter
 from .limits import MAX_REQUEST_ID_BYTES, check_bytes, check_count, checked_size
+from .query import Places
 from .replay import RequestKey
 from .scopes import Scope
 from .store import StoreFilter
-from .validation import MAX_COLLECTION_BYTES, checked_dense, request_sha256
+from .validation import MAX_COLLECTION_BYTES, checked_query_vectors, request_sha256
 
 DEFAULT_CANDIDATES = 20
 """Size of the pool where a query states none."""
@@ -29,16 +30,24 @@ MAX_QUERY_BYTES = 32 * 1024
 """Longest text of a query: far above every encoder's limit."""
 
 
-def checked_query(request: pb.QueryMemoriesRequest, scope: Scope) -> Query:
-    """Returns a query whose parts are within bounds.
+MAX_EXTENDED = 50
+"""Most places beyond the clean pool that salience fills."""
+MAX_EXPLORE = 20
+"""Most places beyond the clean pool that chance fills."""
+
+
+def checked_query(request: pb.QueryMemoriesRequest, scope: Scope, places: Places) -> Query:
+    """Returns a query whose parts are within bounds; `places` are those where it does not state them.
 
     Raises:
         InvalidInputError: There is neither text nor a vector, or a part is out of bounds.
     """
     check_count(len(request.collections), "collections", least=0, most=MAX_COLLECTIONS)
     check_bytes(request.text, "text", MAX_QUERY_BYTES)
+    check_bytes(request.exploration_seed, "exploration_seed", MAX_REQUEST_ID_BYTES)
     text = "" if request.text.isspace() else request.text
-    dense = checked_dense(request.vectors, "vectors")
+    vectors = checked_query_vectors(request.vectors, "vectors")
+    dense = vectors[0] if vectors else None
     _check_salience_mode(request.salience_mode)
     if not text and dense is None:
         raise InvalidInputError("text is blank and vectors is empty; a query needs one of them", field="text")
@@ -50,6 +59,8 @@ def checked_query(request: pb.QueryMemoriesRequest, scope: Scope) -> Query:
         fragmentation=_fragmentation(request),
         condition=filter_of(request),
         candidate_count=checked_size(request.candidate_count, "candidate_count", default=DEFAULT_CANDIDATES, most=MAX_CANDIDATES),
+        other_vectors=vectors[1:],
+        places=_places(request, places),
     )
 
 
@@ -104,9 +115,9 @@ def deletion_key(request: pb.DeleteMemoriesRequest, scope: Scope) -> RequestKey:
     return RequestKey(scope.tenant, "DeleteMemories", request.request_id, digest)
 
 
-def page_binding(request: pb.ListMemoriesRequest, generation: str, scope: Scope) -> bytes:
-    """Returns what the pages of one listing have in common."""
-    return repr((scope.tenant, sorted(scope.domains), generation)).encode() + _bytes(request.filter)
+def page_binding(request: pb.ListMemoriesRequest, scope: Scope) -> bytes:
+    """Returns what the pages of one listing have in common; which generation they are read from is told by the token itself."""
+    return repr((scope.tenant, sorted(scope.domains), request.collection)).encode() + _bytes(request.filter)
 
 
 def _bytes(message: pb.DeleteMemoriesRequest | type_pb2.Filter) -> bytes:
@@ -118,6 +129,28 @@ def _check_salience_mode(number: int) -> None:
     known = type_pb2.SalienceMode.values()
     if number not in known:
         raise InvalidInputError(f"salience_mode is {number}; 0 to {max(known)} are known", field="salience_mode", value=number)
+
+
+def _places(request: pb.QueryMemoriesRequest, default: Places) -> Places:
+    extended = _optional_count(request, "extended_count", default.extended_count, MAX_EXTENDED)
+    explore = _optional_count(request, "explore_count", default.explore_count, MAX_EXPLORE)
+    match request.salience_mode:
+        case type_pb2.SALIENCE_MODE_OFF:
+            return Places()
+        case type_pb2.SALIENCE_MODE_READ:
+            # Nothing is learnt from such a search, so nothing is explored, and two of them give the same answer.
+            return Places(extended)
+        case _:
+            return Places(extended, explore, request.exploration_seed or request.text)
+
+
+def _optional_count(request: pb.QueryMemoriesRequest, field: str, default: int, most: int) -> int:
+    if not request.HasField(field):
+        return default
+    count: int = getattr(request, field)
+    if not 0 <= count <= most:
+        raise InvalidInputError(f"{field} is {count}; 0 to {most} are allowed", field=field, value=count, max_value=most)
+    return count
 
 
 def _fragmentation(request: pb.QueryMemoriesRequest) -> float:

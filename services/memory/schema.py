@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 
+from .generations.schema import SCHEMA as GENERATIONS
 from .ledger import migration
 from .ledger import schema as ledger_schema
+from .snapshots.tables import SCHEMA as SNAPSHOTS
+from .sources.aliases import SCHEMA as SOURCES
 
 VERSION = 2
 """Kept in `PRAGMA user_version`; counts up whenever an older program could not read the file."""
@@ -56,8 +59,11 @@ CREATE TABLE replay (
 CREATE INDEX replay_time ON replay (time_s);
 """
     + ledger_schema.TABLES
+    + GENERATIONS
+    + SOURCES
+    + SNAPSHOTS
 )
-"""Tables of journal, catalog, replays and ledger."""
+"""Tables of journal, catalog, replays, ledger, generations, sources and snapshots."""
 
 
 def create(connection: sqlite3.Connection) -> None:
@@ -71,6 +77,9 @@ def migrate(connection: sqlite3.Connection, version: int) -> None:
     try:
         if version == 1:
             migration.from_version_1(connection)
+            # A semicolon in a comment ends no statement; one at the end of a line does.
+            for statement in (GENERATIONS + SOURCES + SNAPSHOTS).split(";\n"):
+                connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {VERSION}")
     except BaseException:
         connection.execute("ROLLBACK")

@@ -25,13 +25,16 @@ from .durability import Durability, asked_durability
 from .encoding import to_memory
 from .filters import checked_filter
 from .free_space import FreeSpace
+from .generations.holds import WriteHolds
 from .limits import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, checked_id, checked_ids, checked_size
 from .page_tokens import checked_token, next_token
-from .reading import MemoryReader
+from .query import Places
+from .reading import MemoryReader, checked_place
 from .replay import RequestKey, once
-from .replies import candidate_messages, memory_message, searched_messages, timing_message, upsert_answer
+from .replies import memory_message, query_answer, timing_message, upsert_answer
 from .requests import checked_collection, checked_query, checked_selection, deletion_key, filter_of, page_binding, upsert_key
 from .scopes import Scope, checked_scope
+from .sources.mover import SourceCalls
 from .store import Store
 from .upserts import Rewritten, Upsert
 from .validation import checked_deletions, checked_drafts
@@ -58,6 +61,9 @@ class MemoryService(rpc.MemoryServiceServicer):
         salience_of: SalienceOf,
         preparing: ThreadPoolExecutor,
         admission: Admission,
+        places: Places,
+        holds: WriteHolds,
+        sources: SourceCalls,
     ) -> None:
         """Serves with what `__main__` built; `preparing` checks and analyzes batches beside the event loop."""
         self._reader = reader
@@ -72,6 +78,9 @@ class MemoryService(rpc.MemoryServiceServicer):
         self._salience_of = salience_of
         self._preparing = preparing
         self._admission = admission
+        self._places = places
+        self._holds = holds
+        self._sources = sources
 
     async def UpsertMemories(
         self, request: pb.UpsertMemoriesRequest, context: Context[pb.UpsertMemoriesRequest, pb.UpsertMemoriesResponse]
@@ -96,7 +105,7 @@ class MemoryService(rpc.MemoryServiceServicer):
         found = await self._reader.by_ids(scope, [memory_id], timeout_s=deadlines.current().remaining_s)
         if memory_id not in found:
             raise NotFoundError(f"memory {memory_id} does not exist", reason="MEMORY_NOT_FOUND", field="memory_id", memory_id=memory_id)
-        known = await self._salience_of(scope.tenant, [memory_id])
+        known = (await self._salience_of(scope.tenant, [memory_id])).known
         return pb.GetMemoryResponse(memory=memory_message(found[memory_id], known))
 
     async def BatchGetMemories(
@@ -106,7 +115,7 @@ class MemoryService(rpc.MemoryServiceServicer):
         scope = checked_scope(request.scope)
         memory_ids = list(dict.fromkeys(checked_ids(request.memory_ids, "memory_ids")))
         found = await self._reader.by_ids(scope, memory_ids, timeout_s=deadlines.current().remaining_s)
-        known = await self._salience_of(scope.tenant, list(found))
+        known = (await self._salience_of(scope.tenant, list(found))).known
         return pb.BatchGetMemoriesResponse(
             memories=[memory_message(found[one], known, without_text=request.without_text) for one in memory_ids if one in found],
             missing_ids=[one for one in memory_ids if one not in found],
@@ -120,10 +129,9 @@ class MemoryService(rpc.MemoryServiceServicer):
         limit = checked_size(request.page_size, "page_size", default=DEFAULT_PAGE_SIZE, most=MAX_PAGE_SIZE)
         condition = filter_of(request)
         collection = await self._reader.collection(scope, checked_collection(request.collection))
-        binding = page_binding(request, collection.generation, scope)
-        after = checked_token(request.page_token, binding)
-        timeout_s = deadlines.current().remaining_s
-        page = await self._reader.page(scope, collection, condition, limit=limit, after=after, timeout_s=timeout_s)
+        binding = page_binding(request, scope)
+        place = checked_place(checked_token(request.page_token, binding), collection)
+        page = await self._reader.listed(scope, collection, condition, limit=limit, place=place, timeout_s=deadlines.current().remaining_s)
         memories = [
             to_memory(
                 point.memory_id,
@@ -134,7 +142,25 @@ class MemoryService(rpc.MemoryServiceServicer):
             )
             for point in page.points
         ]
-        return pb.ListMemoriesResponse(memories=memories, next_page_token=next_token(binding, page.next))
+        following = None if page.next is None else f"{place.generation} {page.next}"
+        reply = pb.ListMemoriesResponse(memories=memories, next_page_token=next_token(binding, following))
+        if request.resolve_sources:
+            ids, last = await self._sources.ids(scope.tenant, collection.name, request.resolve_sources, field="resolve_sources")
+            reply.source_ids.update(ids)
+            reply.last_move = last
+        return reply
+
+    async def MoveSource(
+        self, request: pb.MoveSourceRequest, context: Context[pb.MoveSourceRequest, pb.MoveSourceResponse]
+    ) -> pb.MoveSourceResponse:
+        """Gives the memories of a source another one."""
+        return await self._sources.move(request)
+
+    async def ResolveSources(
+        self, request: pb.ResolveSourcesRequest, context: Context[pb.ResolveSourcesRequest, pb.ResolveSourcesResponse]
+    ) -> pb.ResolveSourcesResponse:
+        """Gives the ids behind sources."""
+        return await self._sources.resolve(request)
 
     async def CountMemories(
         self, request: pb.CountMemoriesRequest, context: Context[pb.CountMemoriesRequest, pb.CountMemoriesResponse]
@@ -166,21 +192,20 @@ class MemoryService(rpc.MemoryServiceServicer):
         """Finds the candidates of a query; changes nothing."""
         begin_s = time.monotonic()
         scope = checked_scope(request.scope)
-        query = checked_query(request, scope)
+        query = checked_query(request, scope, self._places)
         salience_of = None if request.salience_mode == type_pb2.SALIENCE_MODE_OFF else self._salience_of
         answer = await self._finder.find(query, timeout_s=deadlines.current().remaining_s, salience_of=salience_of)
-        reply = pb.QueryMemoriesResponse(
-            candidates=candidate_messages(answer.candidates, answer.searched, answer.known), searched=searched_messages(answer.searched)
-        )
+        reply = query_answer(answer.candidates, answer.searched, answer.known)
         reply.timing.CopyFrom(timing_message(queue_s=0.0, total_s=time.monotonic() - begin_s))
         return reply
 
     async def _upsert(self, request: pb.UpsertMemoriesRequest, scope: Scope, durability: Durability) -> Acknowledged[bytes]:
         loop = asyncio.get_running_loop()
         drafts, deletions, key = await loop.run_in_executor(self._preparing, _prepared, request, scope, self._analyzer)
-        upsert = Upsert(
-            scope, drafts, deletions, int(self._clock.now().timestamp() * 1e6), self._store.check, self._forget, self._rewritten
-        )
+        await self._holds.passed(scope.tenant, {draft.content.collection for draft in drafts})
+        expected = request.expected_last_move if request.HasField("expected_last_move") else None
+        now_us = int(self._clock.now().timestamp() * 1e6)
+        upsert = Upsert(scope, drafts, deletions, now_us, self._store.check, self._forget, self._rewritten, expected)
         return await self._write(_upserting(upsert), key, durability, item_count=len(drafts) + len(deletions))
 
     async def _deletion(self, request: pb.DeleteMemoriesRequest, kind: str, scope: Scope) -> Deletion:
@@ -213,7 +238,7 @@ def _prepared(request: pb.UpsertMemoriesRequest, scope: Scope, analyzer: Analyze
 def _upserting(upsert: Upsert) -> Transaction[bytes]:
     def run(connection: sqlite3.Connection, seq: int) -> Written[bytes]:
         upserted = upsert.run(connection, seq)
-        return Written(upsert_answer(upserted), upserted.operations)
+        return Written(upsert_answer(upserted), upserted.operations, upserted.adds_only)
 
     return run
 

@@ -27,12 +27,20 @@ class MemorySettings(LedgerSettings, StoreSettings, ServerSettings):
     """Folder of journal, catalog, ledger and, with the store `edge`, of the vectors. One process at a time."""
     branch_depth: int = Field(100, ge=1, le=1_000)
     """Hits of each branch of a query that enter the pool."""
+    extended_count: int = Field(4, ge=0, le=50, json_schema_extra={"unit": "candidates"})
+    """Places beyond the clean pool that salience may fill: a fifth of the usual pool, so that reranking costs a fifth more at most.
+    What was worth finding was reranked before and mostly is in the reranker's cache still. 0 opens none."""
+    explore_count: int = Field(0, ge=0, le=20, json_schema_extra={"unit": "candidates"})
+    """Places beyond the clean pool that chance fills, so that feedback also comes from what neither content nor salience prefers. None
+    as shipped: a candidate drawn by chance is seldom in the reranker's cache, and reading it costs each search some milliseconds."""
     flush_interval_ms: int = Field(3_000, ge=100, le=600_000)
     """Milliseconds between flushes of the engine while there are writes; the journal keeps what came since."""
     replay_retention_days: float = Field(7.0, ge=0.01, le=3_650.0)
     """Days for which the answer of a request id is kept, so that a repeated call is not a second write."""
     impression_retention_days: float = Field(90.0, ge=0.01, le=3_650.0)
     """Days for which it is kept what a search showed, so that feedback on it counts."""
+    retired_generation_days: float = Field(30.0, ge=0.01, le=3_650.0)
+    """Days for which a generation that no longer serves is kept, so that a migration can be taken back."""
     bm25_k1: float = Field(_LEXICAL.k1, ge=0.0, le=10.0)
     """How soon repetitions of a term stop to count. Part of the lexical fingerprint: stored collections keep theirs."""
     bm25_b: float = Field(_LEXICAL.b, ge=0.0, le=1.0)

@@ -5,21 +5,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from atlas.clock import Clock
 from atlas.errors import DependencyDownError, SchemaMismatchError, StartupError
+from atlas.failpoints import failpoint
 
-from . import catalog
+from . import catalog, memory_rows
 from .analyzer import Analyzer
-from .catalog import Collection
-from .database import Database
+from .database import Database, Work
 from .durability import Durability
+from .generations import due, roles
 from .ledger.policy import LedgerPolicy
 from .ledger.startup import fit_rule
-from .store import Store
+from .store import DeletePoints, Store
 from .writer import Writer
 
 _PAUSE_S = 1.0
+_PAGE = 1_000
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +61,7 @@ async def recover(writer: Writer, database: Database, store: Store) -> None:
         try:
             await writer.recover()
             await _compare(database, store)
+            failpoint("start.compare.after")
         except DependencyDownError as error:
             logger.warning("engine is away; waiting for it", extra={"reason": error.reason})
             await asyncio.sleep(_PAUSE_S)
@@ -72,23 +77,67 @@ async def check_read(database: Database, store: Store) -> None:
         await store.count(collection.index, collection.generation, None)
 
 
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """A generation, and what the catalog knows of it."""
+
+    tenant: str
+    collection: str
+    index: str
+    generation: str
+    memory_count: int
+    """Memories whose vectors it must have."""
+    serving: bool
+
+
 async def _compare(database: Database, store: Store) -> None:
-    for collection, listed in await database.read(_listed):
-        stored = await store.count(collection.index, collection.generation, None)
-        if stored < listed:
+    for listed in await database.read(_listed):
+        stored = await store.count(listed.index, listed.generation, None)
+        if stored < listed.memory_count:
             raise StartupError(
-                f"the engine holds {stored} of the {listed} memories of collection {collection.name!r} (tenant {collection.tenant!r}): "
+                f"the engine holds {stored} of the {listed.memory_count} memories of generation {listed.generation} of collection "
+                f"{listed.collection!r} (tenant {listed.tenant!r}): "
                 "the data folder is damaged or its parts are of different times; restore all of it from one copy"
             )
-        if stored > listed:
-            # A power loss can take unsynced journal entries whose vectors the engine has kept.
+        if stored > listed.memory_count and listed.serving:
+            # A power loss can take unsynced journal entries whose vectors the engine has kept. A generation that does not serve
+            # holds vectors of older texts anyway.
+            count = await _delete_unlisted(database, store, listed)
             logger.warning(
-                "engine holds more memories than the catalog", extra={"collection": collection.name, "stored": stored, "listed": listed}
+                "deleted from the engine what the catalog has lost with the power",
+                extra={"collection": listed.collection, "count": count, "listed": listed.memory_count},
             )
 
 
-def _listed(connection: sqlite3.Connection) -> list[tuple[Collection, int]]:
-    return [
-        (collection, sum(catalog.languages_of(connection, collection.generation).values()))
-        for collection in catalog.every_collection(connection)
-    ]
+async def _delete_unlisted(database: Database, store: Store, listed: _Listed) -> int:
+    """Deletes the points of a generation that the catalog does not list, and says how many."""
+    count, after = 0, None
+    while True:
+        page = await store.scroll(listed.index, listed.generation, None, limit=_PAGE, after=after)
+        found = [point.memory_id for point in page.points]
+        known = await database.read(_known_of(listed.tenant, found))
+        strange = tuple(memory_id for memory_id in found if known.get(memory_id) != listed.generation)
+        if strange:
+            await store.apply([DeletePoints(listed.index, listed.generation, strange)])
+            count += len(strange)
+        if page.next is None:
+            return count
+        after = page.next
+
+
+def _known_of(tenant: str, memory_ids: Sequence[str]) -> Work[dict[str, str]]:
+    def read(connection: sqlite3.Connection) -> dict[str, str]:
+        return {memory_id: row.generation for memory_id, row in memory_rows.find_rows(connection, tenant, memory_ids).items()}
+
+    return read
+
+
+def _listed(connection: sqlite3.Connection) -> list[_Listed]:
+    listed: list[_Listed] = []
+    for collection in catalog.every_collection(connection):
+        count = sum(catalog.languages_of(connection, collection.generation).values())
+        listed.append(_Listed(collection.tenant, collection.name, collection.index, collection.generation, count, serving=True))
+        for other in roles.other_generations(connection, collection.tenant, collection.name):
+            has = count - due.count_due(connection, other.generation).due
+            listed.append(_Listed(collection.tenant, collection.name, other.index, other.generation, has, serving=False))
+    return listed

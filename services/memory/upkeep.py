@@ -8,11 +8,14 @@ import sqlite3
 from collections.abc import Awaitable, Callable
 
 from atlas.clock import Clock
+from atlas.deadlines import Deadline
 from atlas.errors import AtlasError
+from atlas.failpoints import failpoint
 
 from . import replay
 from .database import Database
 from .durability import Durability
+from .generations.migration_calls import outlived
 from .ledger import budgets, checkpoints, impressions
 from .ledger.policy import LedgerPolicy
 from .store import Store, StoreState
@@ -54,11 +57,27 @@ async def prune_regularly(database: Database, clock: Clock, *, replay_days: floa
             impressions.prune(connection, before_us=int(shown * 1e6))
             budgets.prune(connection, now_us=int(now * 1e6))
 
+        failpoint("retention.before")
         try:
             await database.write(prune, durability=Durability.PROCESS_CRASH)
         except (AtlasError, sqlite3.OperationalError) as error:
             logger.warning("old answers were not pruned", extra={"error": type(error).__name__})
+        failpoint("retention.after")
         await asyncio.sleep(PRUNE_INTERVAL_S)
+
+
+async def delete_outlived_regularly(writer: Writer, clock: Clock, *, retention_days: float) -> None:
+    """Deletes generations that were retired long ago, first an hour after the start. Runs until it is cancelled."""
+    while True:
+        await asyncio.sleep(PRUNE_INTERVAL_S)
+        before_us = int((clock.now().timestamp() - retention_days * _SECONDS_PER_DAY) * 1e6)
+        try:
+            done = await writer.submit(outlived(before_us), durability=Durability.POWER_LOSS, deadline=Deadline.after(PRUNE_INTERVAL_S))
+        except (AtlasError, sqlite3.OperationalError) as error:
+            logger.warning("retired generations were not deleted", extra={"error": type(error).__name__})
+        else:
+            for one in done.answer:
+                logger.info("a retired generation was deleted", extra={"collection": one.collection, "generation": one.generation})
 
 
 async def compact_regularly(database: Database, clock: Clock, policy: LedgerPolicy) -> None:

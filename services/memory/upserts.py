@@ -14,8 +14,10 @@ from .catalog import Collection
 from .deletions import Forget, delete_rows
 from .drafts import DenseVector, Draft
 from .encoding import to_payload
+from .generations.siblings import follow_writes
 from .memory_rows import MemoryRow
 from .scopes import Scope
+from .sources.aliases import last_move
 from .spaces import Spaces
 from .store import Operation, Payload, Point, ReplacePayloads, UpsertPoints
 
@@ -49,6 +51,8 @@ class Upserted:
     results: tuple[Result, ...]
     deleted_count: int
     operations: tuple[Operation, ...]
+    adds_only: bool
+    """Whether every operation writes a memory that was not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,22 +67,25 @@ class Upsert:
     check: Check
     forget: Forget
     rewritten: Rewritten
+    expected_last_move: int | None = None
+    """Number of the tenant's last move when the ids were derived from their sources; None = not checked."""
 
     def run(self, connection: sqlite3.Connection, seq: int) -> Upserted:
         """Writes catalog rows and returns what the engine must do, all or nothing.
 
         Raises:
             NotFoundError: A collection does not exist.
-            ConflictError: An `if_match` fails, or an id is taken.
+            ConflictError: An `if_match` fails, an id is taken, or a source moved since the ids were derived.
             SchemaMismatchError: A foreign fingerprint, or vectors are missing.
             InvalidInputError: A vector does not fit its space.
         """
+        self._check_moves(connection)
         known = memory_rows.find_rows(connection, self.scope.tenant, [draft.content.memory_id for draft in self.drafts])
         changes = _Changes(self, seq)
         collections = self._collections(connection)
         for index, draft in enumerate(self.drafts):
             changes.add(draft, collections[draft.content.collection], known.get(draft.content.memory_id), f"writes[{index}]")
-        operations = changes.operations()
+        operations = (*changes.operations(), *follow_writes(connection, self.scope.tenant, changes.added, changes.kept_vectors))
         self.check(operations)
         memory_rows.put_rows(connection, changes.added)
         tallies = catalog.tally_changes((row.tally_key for row in changes.added), (row.tally_key for row in changes.replaced))
@@ -86,7 +93,21 @@ class Upsert:
         if changes.replaced:
             self.rewritten(connection, self.scope.tenant, changes.domains())
         deletion = self._delete(connection)
-        return Upserted(tuple(changes.results), len(deletion[0]), (*operations, *deletion[1]))
+        adds_only = not (changes.replaced or deletion[0])
+        return Upserted(tuple(changes.results), len(deletion[0]), (*operations, *deletion[1]), adds_only)
+
+    def _check_moves(self, connection: sqlite3.Connection) -> None:
+        if self.expected_last_move is None:
+            return
+        last = last_move(connection, self.scope.tenant)
+        if last != self.expected_last_move:
+            raise ConflictError(
+                f"expected_last_move is {self.expected_last_move}; a source moved since ({last}): derive the ids again",
+                reason="SOURCES_MOVED",
+                field="expected_last_move",
+                expected_last_move=self.expected_last_move,
+                last_move=last,
+            )
 
     def _collections(self, connection: sqlite3.Connection) -> Mapping[str, Collection]:
         first: dict[str, int] = {}
@@ -137,6 +158,11 @@ class _Changes:
             self.replaced.append(stored)
         self.added.append(row)
         self.results.append(Result(memory_id, Outcome.NEW if stored is None else Outcome.CHANGED, row.etag))
+
+    @property
+    def kept_vectors(self) -> Mapping[str, Payload]:
+        """Payloads of the memories whose vectors stay as they are, by id."""
+        return {memory_id: payload for payloads in self._payloads.values() for memory_id, payload in payloads.items()}
 
     def domains(self) -> dict[str, tuple[str, str]]:
         """Returns the old and the new domain of what is written again, by memory id."""

@@ -31,6 +31,8 @@ MAX_LANGUAGE_BYTES = 32
 MAX_METADATA_BYTES = 64 * 1024
 MAX_COLLECTION_BYTES = 64
 MAX_FINGERPRINT_BYTES = 1_024
+MAX_QUERY_VECTORS = 8
+"""Most spaces that one query is given in."""
 
 
 def checked_drafts(request: pb.UpsertMemoriesRequest, scope: Scope, analyzer: Analyzer) -> list[Draft]:
@@ -82,7 +84,15 @@ def checked_dense(vectors: Sequence[type_pb2.NamedVector], field: str) -> DenseV
         return None
     if len(vectors) > 1:
         raise InvalidInputError(f"{field} holds {len(vectors)} vectors; one DENSE vector is allowed", field=field, count=len(vectors))
-    vector, field = vectors[0], f"{field}[0]"
+    return checked_dense_vector(vectors[0], f"{field}[0]")
+
+
+def checked_dense_vector(vector: type_pb2.NamedVector, field: str) -> DenseVector:
+    """Returns a dense vector, of L2 norm 1.
+
+    Raises:
+        InvalidInputError: It is another kind of vector, or has bad values.
+    """
     kind = vector.WhichOneof("vector")
     if kind != "dense":
         raise InvalidInputError(
@@ -92,7 +102,28 @@ def checked_dense(vectors: Sequence[type_pb2.NamedVector], field: str) -> DenseV
         raise InvalidInputError(f"{field}.fingerprint is empty; every vector needs it", field=f"{field}.fingerprint")
     check_bytes(vector.fingerprint, f"{field}.fingerprint", MAX_FINGERPRINT_BYTES)
     values = tensors.to_array(vector.dense, field=f"{field}.dense", dtype=np.float32, ndim=1)
-    return DenseVector(vector.space or DENSE, vector.fingerprint, _unit(values, f"{field}.dense"))
+    return DenseVector(vector.space or DENSE, vector.fingerprint, unit(values, f"{field}.dense"))
+
+
+def checked_query_vectors(vectors: Sequence[type_pb2.NamedVector], field: str) -> tuple[DenseVector, ...]:
+    """Returns the vectors of a query, one a fingerprint.
+
+    Raises:
+        InvalidInputError: There are too many, two of one fingerprint, or one is not as `checked_dense` wants it.
+    """
+    check_count(len(vectors), field, least=0, most=MAX_QUERY_VECTORS)
+    checked: list[DenseVector] = []
+    for index, vector in enumerate(vectors):
+        place = f"{field}[{index}]"
+        found = checked_dense_vector(vector, place)
+        if any(found.fingerprint == known.fingerprint for known in checked):
+            raise InvalidInputError(
+                f"{place}.fingerprint {found.fingerprint!r} is also that of an earlier vector; one a space is allowed",
+                field=f"{place}.fingerprint",
+                fingerprint=found.fingerprint,
+            )
+        checked.append(found)
+    return tuple(checked)
 
 
 def request_sha256(drafts: Sequence[Draft], delete_memory_ids: Sequence[str], scope: Scope) -> bytes:
@@ -200,7 +231,12 @@ def _check_numbers(value: Any, field: str) -> None:
             pass
 
 
-def _unit(values: Float32Array, field: str) -> Float32Array:
+def unit(values: Float32Array, field: str) -> Float32Array:
+    """Returns a vector [D] scaled to L2 norm 1.
+
+    Raises:
+        InvalidInputError: It holds values that are not finite, or only zeros.
+    """
     tensors.check_finite(values, field=field)
     # In double precision no finite vector overflows or vanishes.
     exact = values.astype(np.float64)

@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from atlas.deadlines import Deadline
 from atlas.errors import AtlasError
+from atlas.failpoints import failpoint
 
 from . import catalog, journal
 from .background import background
@@ -41,6 +42,8 @@ class Written(Generic[T_co]):
 
     answer: T_co
     operations: Sequence[Operation] = ()
+    adds_only: bool = False
+    """Whether the operations only write points that the catalog did not have before."""
 
 
 Transaction = Callable[[sqlite3.Connection, int], Written[T]]
@@ -82,6 +85,7 @@ class Writer:
         self._journalled: asyncio.Queue[list[_Job]] = asyncio.Queue(_UNAPPLIED_GROUPS)
         self._applied_seq = 0
         self._flushed_seq = 0
+        self._pruning = asyncio.Lock()
 
     async def submit(
         self, transaction: Transaction[T], *, durability: Durability, deadline: Deadline, item_count: int = 1
@@ -102,6 +106,7 @@ class Writer:
         """Opens every index and applies the journal's tail; to be called once, before anything is served."""
         for spec in await self._database.read(catalog.index_specs):
             await self._store.ensure_index(spec)
+        failpoint("start.replay.before")
         await self._replay(self._store.apply)
         self._store.on_restart = self._replay
 
@@ -121,15 +126,29 @@ class Writer:
 
     async def flush(self) -> bool:
         """Has the engine write to disk what was applied, and prunes the journal; False if there was nothing to do."""
+        async with self._pruning:
+            return await self._flush()
+
+    @asynccontextmanager
+    async def unpruned(self) -> AsyncIterator[None]:
+        """Keeps the whole journal for the length of the block; writes go on, and what they leave in it is pruned later."""
+        async with self._pruning:
+            yield
+
+    async def _flush(self) -> bool:
         applied_seq = self._applied_seq
         if applied_seq == self._flushed_seq:
             return False
+        failpoint("flush.journal.before")
         # The journal reaches the disk first, so that the engine never holds what a power loss takes from the catalog.
         await self._database.write(_nothing, durability=Durability.POWER_LOSS)
+        failpoint("flush.journal.after")
         await self._store.flush()
+        failpoint("flush.engine.after")
         await self._database.write(
             lambda connection: journal.prune(connection, through_seq=applied_seq), durability=Durability.PROCESS_CRASH
         )
+        failpoint("flush.prune.after")
         self._flushed_seq = applied_seq
         return True
 
@@ -155,6 +174,7 @@ class Writer:
         for job, outcome in zip(jobs, await asyncio.gather(*futures, return_exceptions=True), strict=True):
             if isinstance(outcome, BaseException) and not job.future.done():
                 job.future.set_exception(outcome)
+        failpoint("writer.journal.after")
         # Also those of callers that have left: what is in the journal must reach the engine.
         await self._journalled.put([job for job, future in zip(jobs, futures, strict=True) if future.exception() is None])
 
@@ -162,18 +182,25 @@ class Writer:
         while True:
             jobs = await self._journalled.get()
             operations = [operation for job in jobs for operation in job.written.operations]
+            failpoint("writer.apply.before")
             if operations:
-                await self._apply_until_done(operations)
+                await self._apply_until_done(operations, adds_only=all(job.written.adds_only for job in jobs if job.written.operations))
+            failpoint("writer.apply.after")
             self._applied_seq = max([self._applied_seq, *(job.seq for job in jobs)])
             for job in jobs:
                 if not job.future.done():
                     job.future.set_result(Acknowledged(job.written.answer, job.queue_s))
+            failpoint("writer.answer.after")
 
-    async def _apply_until_done(self, operations: Sequence[Operation]) -> None:
+    async def _apply_until_done(self, operations: Sequence[Operation], *, adds_only: bool) -> None:
         # Skipping what a restart has replayed meanwhile would be wrong: applying it again, in order, is always right.
         pause_s = _FIRST_PAUSE_S
         while True:
             try:
+                if not adds_only:
+                    # The engine's pages reach the disk whenever the kernel likes. Were a deletion or a change there before its
+                    # journal entry, a power loss would leave the catalog with a memory that the engine no longer has.
+                    await self._database.write(_nothing, durability=Durability.POWER_LOSS)
                 await self._store.apply(operations)
             except AtlasError as error:
                 logger.warning("engine did not apply a journalled write; trying again", extra={"reason": error.reason, "pause_s": pause_s})
@@ -185,8 +212,12 @@ class Writer:
     async def _replay(self, apply: Apply) -> None:
         seq, count = 0, 0
         while entries := await self._database.read(_part_after(seq)):
+            # Entries whose turn had not come may not be on disk yet; see `_apply_until_done`.
+            await self._database.write(_nothing, durability=Durability.POWER_LOSS)
             await apply(journal.operations_of(entries))
+            failpoint("start.replay.part")
             seq, count = entries[-1].seq, count + len(entries)
+        failpoint("start.replay.after")
         self._applied_seq = max(self._applied_seq, seq)
         if count:
             logger.info("journal applied again", extra={"entry_count": count, "last_seq": seq})
@@ -198,7 +229,9 @@ def _journalling(job: _Job) -> Work[None]:
         job.written = job.transaction(connection, seq)
         if job.written.operations:
             job.seq = seq
+            failpoint("journal.append.before")
             journal.append(connection, Entry(seq, tuple(job.written.operations)))
+            failpoint("journal.append.after")
 
     return run
 

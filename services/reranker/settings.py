@@ -17,8 +17,8 @@ class RerankerSettings(ModelServerSettings):
 
     port: int = Field(50052, ge=0, le=65535)
     """TCP port of the RPCs; 0 takes a free one."""
-    max_input_count: int = Field(256, ge=1, le=4096)
-    """Most candidates of one `Rerank` call."""
+    max_input_count: int = Field(320, ge=1, le=4096)
+    """Most candidates of one `Rerank` call: a clean pool of 200 and every place beyond it that salience and chance may fill."""
     max_text_bytes: int = Field(1024 * 1024, ge=1024, le=16 * 1024 * 1024)
     """Longest query or content in UTF-8; beyond it, a text is refused even where its end may be cut off."""
     max_queue_tokens: int = Field(131_072, ge=1024, le=16_777_216)

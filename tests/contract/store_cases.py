@@ -24,7 +24,7 @@ from services.memory.store import (
 from services.memory.stores import StoreSettings, open_store
 
 DIMENSION = 8
-STORES = ("edge", "qdrant")
+STORES = ("edge", "qdrant", "lancedb")
 """Every implementation, by its setting."""
 SERVER_VARIABLE = "ATLAS_TEST_QDRANT"
 
@@ -47,8 +47,8 @@ def qdrant_settings() -> StoreSettings:
 
 @asynccontextmanager
 async def opened(kind: str, data_dir: Path) -> AsyncIterator[Store]:
-    """Opens a store of either kind."""
-    settings = edge_settings() if kind == "edge" else qdrant_settings()
+    """Opens a store of any kind."""
+    settings = {"edge": edge_settings, "qdrant": qdrant_settings, "lancedb": lambda: StoreSettings(store="lancedb")}[kind]()
     async with open_store(settings, data_dir=data_dir) as store:
         yield store
 

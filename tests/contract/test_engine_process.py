@@ -20,6 +20,7 @@ from services.memory.locks import hold
 from services.memory.store import Apply, Operation, StoreState, UpsertPoints
 from services.memory.stores import open_store
 from services.memory.stores.edge import EdgeStore, open_edge_store, process, protocol
+from services.memory.stores.edge.conversation import Conversation
 from services.memory.stores.edge.engine import LOCK_NAME
 from services.memory.stores.edge.lanes import Lane
 from services.memory.stores.edge.process import ENGINE_MODULE, EngineProcess
@@ -207,7 +208,7 @@ async def test_an_engine_that_not_even_a_kill_ends_leads_to_errors_and_not_to_ha
         with pytest.MonkeyPatch.context() as patch:
             # As a process is that hangs in its disk.
             patch.setattr(process, "_EXIT_WAIT_S", 0.1)
-            patch.setattr(asyncio.subprocess.Process, "kill", lambda child: None)
+            patch.setattr(Conversation, "kill", lambda child: None)
             stuck = kill(store, signal.SIGSTOP)
             with pytest.raises(DependencyDownError, match="did not answer within 5 s"):
                 await store.apply([UpsertPoints(index, (point(2),))])
@@ -219,15 +220,15 @@ async def test_an_engine_that_not_even_a_kill_ends_leads_to_errors_and_not_to_ha
 
 
 async def test_every_call_fails_when_talking_to_the_engine_does_whatever_it_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def torn(stream: asyncio.StreamReader) -> bytes:
+    def torn(header: bytes) -> int:
         raise LookupError("torn")
 
     async with edge_store(tmp_path) as store:
         index = await filled(store, point(1))
         first = store.engine_pid
         with monkeypatch.context() as patch:
-            patch.setattr(process, "_frame", torn)
-            with pytest.raises(DependencyDownError, match="talking to it failed: torn"):
+            patch.setattr(protocol, "body_length", torn)
+            with pytest.raises(DependencyDownError, match="talking to it failed"):
                 await store.apply([UpsertPoints(index, (point(2),))])
         await until(lambda: store.engine_pid not in (None, first) and store.state is StoreState.SERVING)
         assert 1 in await matching(store, index, None)

@@ -19,11 +19,12 @@ from grpc_status import rpc_status
 from atlas import tensors
 from atlas.embedder.v1 import embedder_pb2, embedder_pb2_grpc
 from atlas.errors import AtlasError
-from atlas.gateway.v1 import gateway_pb2, gateway_pb2_grpc
+from atlas.gateway.v1 import gateway_pb2, gateway_pb2_grpc, ledger_pb2_grpc
 from atlas.memory.v1 import collection_pb2, collection_pb2_grpc, memory_pb2, memory_pb2_grpc, salience_pb2, salience_pb2_grpc
 from atlas.reranker.v1 import reranker_pb2, reranker_pb2_grpc
 from atlas.server import RunningServer
 from atlas.status import to_status
+from atlas.type.v1 import salience_pb2 as common_pb2
 from atlas.type.v1 import type_pb2
 from gateway.__main__ import running
 from gateway.settings import GatewaySettings
@@ -146,6 +147,9 @@ class RerankerStub(Stub, reranker_pb2_grpc.RerankerServiceServicer):
     async def GetModelInfo(self, request: Any, context: Any) -> Any:
         return await self.answer("GetModelInfo", request, context, self.model)
 
+    async def ForgetPassages(self, request: Any, context: Any) -> Any:
+        return await self.answer("ForgetPassages", request, context, self.forgotten)
+
     async def Rerank(self, request: Any, context: Any) -> Any:
         return await self.answer("Rerank", request, context, self.reranked)
 
@@ -155,6 +159,9 @@ class RerankerStub(Stub, reranker_pb2_grpc.RerankerServiceServicer):
         return reranker_pb2.GetModelInfoResponse(
             model=type_pb2.ModelInfo(model_id="stub-reranker", revision="1", spaces=spaces, limits=limits), calibration_version=CALIBRATION
         )
+
+    def forgotten(self, request: Any) -> Any:
+        return reranker_pb2.ForgetPassagesResponse(forgotten_count=len(request.content_sha256s))
 
     def reranked(self, request: Any) -> Any:
         """Scores later candidates higher, so that its order is the reverse of the pool's."""
@@ -190,12 +197,18 @@ def candidate(place: int, rank: int, *, similarity: float | None) -> memory_pb2.
     return found
 
 
+@dataclass
 class MemoryStub(
     Stub,
     memory_pb2_grpc.MemoryServiceServicer,
     collection_pb2_grpc.CollectionServiceServicer,
     salience_pb2_grpc.SalienceServiceServicer,
 ):
+    texts: dict[int, str] = field(default_factory=dict)
+    """Texts of the memories that it has, by place."""
+    learnt: dict[int, tuple[float, float]] = field(default_factory=dict)
+    """Log-odds of candidates, all and from outside, by place; read unless salience is OFF."""
+
     def add_to(self, server: grpc.aio.Server) -> None:
         memory_pb2_grpc.add_MemoryServiceServicer_to_server(self, server)
         collection_pb2_grpc.add_CollectionServiceServicer_to_server(self, server)
@@ -207,6 +220,18 @@ class MemoryStub(
     async def RecordEvents(self, request: Any, context: Any) -> Any:
         return await self.answer("RecordEvents", request, context, self.recorded)
 
+    async def RecordFeedback(self, request: Any, context: Any) -> Any:
+        return await self.answer("RecordFeedback", request, context, self.fed_back)
+
+    async def GetImpression(self, request: Any, context: Any) -> Any:
+        return await self.answer("GetImpression", request, context, self.impression)
+
+    async def BatchGetMemories(self, request: Any, context: Any) -> Any:
+        return await self.answer("BatchGetMemories", request, context, self.stored)
+
+    async def Erase(self, request: Any, context: Any) -> Any:
+        return await self.answer("Erase", request, context, self.erased)
+
     async def ListCollections(self, request: Any, context: Any) -> Any:
         return await self.answer("ListCollections", request, context, lambda _: collection_pb2.ListCollectionsResponse())
 
@@ -217,7 +242,35 @@ class MemoryStub(
             pool = [candidate(place, place + 1, similarity=0.5) for place in range(5)]
         else:
             pool = [candidate(place, rank, similarity=None) for rank, place in enumerate((3, 1, 2), start=1)]
+        if request.salience_mode != type_pb2.SALIENCE_MODE_OFF:
+            for one in pool:
+                one.salience_log_odds, one.outside_log_odds = self.learnt.get(IDS.index(one.memory.memory_id), (0.0, 0.0))
         return memory_pb2.QueryMemoriesResponse(candidates=pool, searched=searched)
+
+    def fed_back(self, request: Any) -> Any:
+        return salience_pb2.RecordFeedbackResponse(accepted_count=len(request.feedback), durability=request.durability)
+
+    def impression(self, request: Any) -> Any:
+        """Knows every search: of five candidates it has shown the first three, the last of them on top."""
+        pool = [
+            salience_pb2.PoolEntry(memory_id=memory_id, rank=place + 1, result_rank=max(0, 3 - place), propensity=1.0)
+            for place, memory_id in enumerate(IDS)
+        ]
+        return salience_pb2.GetImpressionResponse(pool=pool)
+
+    def stored(self, request: Any) -> Any:
+        """Has the memories of `texts`, by place."""
+        memories = [
+            type_pb2.Memory(memory_id=IDS[place], collection="notes", text=text, content_kind="CONTENT_KIND_TEXT")
+            for place, text in self.texts.items()
+            if IDS[place] in request.memory_ids
+        ]
+        known = {memory.memory_id for memory in memories}
+        return memory_pb2.BatchGetMemoriesResponse(memories=memories, missing_ids=[one for one in request.memory_ids if one not in known])
+
+    def erased(self, request: Any) -> Any:
+        receipt = common_pb2.ErasureReceipt(receipt_id="receipt-1", memory_count=1, verified=True)
+        return salience_pb2.EraseResponse(receipt=receipt, content_sha256s=["a" * 64, "b" * 64])
 
     def recorded(self, request: Any) -> Any:
         return salience_pb2.RecordEventsResponse(accepted_count=len(request.events), durability="DURABILITY_PROCESS_CRASH")
@@ -231,11 +284,17 @@ class House:
     reranker: RerankerStub
     memory: MemoryStub
     gateway: Any
+    ledger: Any
     server: RunningServer
 
     async def search(self, *, timeout_s: float | None = None, **fields: Any) -> gateway_pb2.SearchResponse:
         query = fields.pop("query", type_pb2.Input(text=QUERY))
         return await self.gateway.Search(gateway_pb2.SearchRequest(query=query, **fields), timeout=timeout_s)
+
+    async def stream(self, *, timeout_s: float | None = None, **fields: Any) -> list[gateway_pb2.SearchStreamResponse]:
+        query = fields.pop("query", type_pb2.Input(text=QUERY))
+        request = gateway_pb2.SearchStreamRequest(search=gateway_pb2.SearchRequest(query=query, **fields))
+        return [step async for step in self.gateway.SearchStream(request, timeout=timeout_s)]
 
     async def metrics(self) -> str:
         url = f"http://127.0.0.1:{self.server.metrics_port}/metrics"
@@ -260,8 +319,8 @@ async def open_house(**settings: Any) -> AsyncIterator[House]:
         await stub.start()
     addresses = {f"{name}_address": f"127.0.0.1:{stub.port}" for name, stub in zip(("embedder", "reranker", "memory"), stubs, strict=True)}
     try:
-        async with open_gateway(**addresses, **settings) as (gateway, server):
-            yield House(*stubs, gateway, server)
+        async with open_gateway(**addresses, **settings) as (gateway, server), grpc.aio.insecure_channel(server.address) as channel:
+            yield House(*stubs, gateway, ledger_pb2_grpc.LedgerServiceStub(channel), server)
     finally:
         for stub in stubs:
             await stub.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import AsyncIterator
 from typing import Any
@@ -450,6 +451,75 @@ async def test_a_part_that_came_back_heals_the_search_without_a_restart_of_the_g
         if not response.degraded:
             break
     assert places(response) == RERANKED_ORDER
+
+
+AWAY_PARTS = [
+    pytest.param({}, id="nothing"),
+    pytest.param({("reranker", "Rerank"): failing(AWAY)}, id="reranker away"),
+    pytest.param({("reranker", "Rerank"): failing(OverloadedError("full"))}, id="reranker full"),
+    pytest.param({("reranker", "Rerank"): never()}, id="reranker late"),
+    pytest.param({("embedder", "Embed"): failing(AWAY)}, id="embedder away"),
+    pytest.param({("embedder", "Embed"): never()}, id="embedder late"),
+    pytest.param({("embedder", "Embed"): failing(AWAY), ("reranker", "Rerank"): failing(AWAY)}, id="both models away"),
+    pytest.param({("memory", "RecordEvents"): failing(DiskFullError("full"))}, id="disk full"),
+    pytest.param({("embedder", "Embed"): failing(InvalidInputError("too long", field="inputs[0].text"))}, id="wrong query"),
+    pytest.param({("memory", "QueryMemories"): failing(AWAY)}, id="memory away"),
+    pytest.param({("memory", "QueryMemories"): never()}, id="memory late"),
+]
+
+
+@pytest.mark.parametrize("behaviours", AWAY_PARTS)
+@pytest.mark.parametrize("require_complete", [False, True])
+async def test_a_search_in_steps_degrades_and_fails_as_a_search_does(
+    house: House, behaviours: dict[tuple[str, str], Any], require_complete: bool
+) -> None:
+    for (part, method), behaviour in behaviours.items():
+        getattr(house, part).behaviour[method] = behaviour
+    asked: dict[str, Any] = {"request_id": "s", "require_complete": require_complete, "timeout_s": 1.5}
+    whole, in_steps = await asyncio.gather(house.search(**asked), house.stream(**asked), return_exceptions=True)
+    if isinstance(whole, grpc.aio.AioRpcError):
+        assert isinstance(in_steps, grpc.aio.AioRpcError)
+        assert in_steps.code() is whole.code()
+        fields = [detail(one, BadRequest).field_violations[0].field for one in (whole, in_steps) if "too long" in str(one.details())]
+        assert fields in ([], ["query.text", "search.query.text"])
+        return
+    assert isinstance(whole, gateway_pb2.SearchResponse)
+    assert isinstance(in_steps, list)
+    pool, results, summary = in_steps
+    assert [step.WhichOneof("step") for step in (pool, results, summary)] == ["pool", "results", "summary"]
+    assert list(results.results.hits) == list(whole.hits)
+    assert list(results.results.degraded) == list(whole.degraded)
+    assert list(results.results.notices) == list(whole.notices)
+    assert list(results.results.models) == list(whole.models)
+    assert summary.summary.salience_write == whole.salience_write
+    assert summary.summary.usage == whole.usage
+    embedded = ("embedder", "Embed") not in behaviours
+    assert [IDS.index(hit.memory.memory_id) for hit in pool.pool.hits] == (POOL_ORDER if embedded else LEXICAL_POOL_ORDER)
+    assert [item.stage for item in pool.pool.degraded] == ([] if embedded else ["embed"])
+    assert pool.pool.candidate_count == len(pool.pool.hits)
+    assert not any(hit.HasField("rank_score") or hit.HasField("relevance") for hit in pool.pool.hits)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (NotFoundError("no such search", field="search_id"), grpc.StatusCode.NOT_FOUND),
+        (InvalidInputError("not in that search's pool", field="feedback[0].memory_id"), grpc.StatusCode.INVALID_ARGUMENT),
+        (ConflictError("given with another value", field="feedback[0]"), grpc.StatusCode.ABORTED),
+        (OverloadedError("the budget of the day is used up", reason="OVER_BUDGET"), grpc.StatusCode.RESOURCE_EXHAUSTED),
+        (DiskFullError("full"), grpc.StatusCode.RESOURCE_EXHAUSTED),
+        (AWAY, grpc.StatusCode.UNAVAILABLE),
+    ],
+)
+async def test_what_memory_says_to_feedback_is_what_its_caller_hears(house: House, error: AtlasError, code: grpc.StatusCode) -> None:
+    house.memory.behaviour["RecordFeedback"] = failing(error)
+    request = gateway_pb2.FeedbackRequest(search_id="s", feedback=[gateway_pb2.HitFeedback(memory_id=IDS[0], kind="FEEDBACK_KIND_HELPFUL")])
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await house.gateway.Feedback(request)
+    assert caught.value.code() is code
+    assert house.memory.calls["RecordFeedback"] == (MAX_ATTEMPTS if error is AWAY else 1)
+    if error.field is not None:
+        assert detail(caught.value, BadRequest).field_violations[0].field == error.field
 
 
 async def test_models_are_asked_once_and_again_when_a_reply_shows_another(house: House) -> None:

@@ -7,11 +7,9 @@ import threading
 import numpy as np
 import pytest
 
+from atlas.lexicon import ENGLISH, detect, words
 from atlas.ranking import Kind
 from services.memory.analyzer import Analyzer, AnalyzerParameters, languages_that_matter, term_id
-from services.memory.languages import detect
-from services.memory.stopwords import ENGLISH
-from services.memory.words import words
 
 ENGLISH_TEXT = "The river that flows through the city was once the border of two kingdoms, and its bridges are older than the walls."
 TEXTS = {

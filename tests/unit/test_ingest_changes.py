@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from atlas.passages import content_sha256
 from gateway.changes import Difference, change_of
@@ -14,7 +14,7 @@ WANTED = Memory("m1", "notes", "a text", title="A title", place=Place("d", 0, 0,
 def as_stored(memory: Memory, **fields: object) -> Memory:
     """Returns a memory as it is listed: with its hash and etag, without its text."""
     stored = replace(memory, text="", content_sha256=content_sha256(memory.indexed), etag="1", generation="g", language="en")
-    return replace(stored, **fields)  # type: ignore[arg-type]
+    return replace(stored, **fields)
 
 
 def difference(wanted: Memory, *stored: Memory) -> Difference:

@@ -19,6 +19,7 @@ from atlas.type.v1 import type_pb2
 from gateway.chunking import Chunk, cut
 from gateway.clients import EmbedderClient, EmbedderModel, TokenCount
 from gateway.cutting import CHUNK_PIECES, Cutter, Uncut
+from gateway.embedders import Encoder
 from gateway.steps import WithinDeadline
 
 MODEL = EmbedderModel("m", "1", "f", "t", 256, 256, type_pb2.VectorSpace(), type_pb2.ModelInfo())
@@ -43,7 +44,7 @@ class CountingEmbedder(EmbedderClient):
 
 
 async def cut_with(embedder: CountingEmbedder, *texts: Uncut) -> list[list[Chunk]]:
-    return await Cutter(embedder).cut(texts, MODEL, WithinDeadline(Deadline.after(10.0)))
+    return await Cutter().cut(texts, Encoder(embedder, MODEL), WithinDeadline(Deadline.after(10.0)))
 
 
 @given(text=LINES, kind=st.sampled_from([Kind.TEXT, Kind.MESSAGE, Kind.CODE]))

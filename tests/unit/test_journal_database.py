@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from atlas.errors import ConflictError, DiskFullError, StartupError
+from atlas import failpoints
+from atlas.errors import ConflictError, DependencyDownError, DiskFullError, StartupError
 from services.memory.database import Database, open_database
 from services.memory.durability import Durability
+from services.memory.failpoints import FAILPOINTS
 
 CRASH, POWER = Durability.PROCESS_CRASH, Durability.POWER_LOSS
 
@@ -166,3 +168,37 @@ async def test_a_checkpoint_empties_the_write_ahead_log(database: Database, tmp_
     await database.write(inserting("x" * 100_000), durability=CRASH)
     await database.checkpoint()
     assert (tmp_path / "memory.sqlite3").stat().st_size > 100_000
+
+
+async def test_a_commit_that_fails_has_synced_nothing(database: Database) -> None:
+    await database.write(inserting("a"), durability=CRASH)
+    begin = await sync_count(database)
+    database._writing.execute("PRAGMA foreign_keys = ON")
+
+    def break_at_the_commit(connection: sqlite3.Connection) -> None:
+        connection.execute("CREATE TABLE child (parent INTEGER REFERENCES sync_mark (one) DEFERRABLE INITIALLY DEFERRED)")
+        connection.execute("INSERT INTO child VALUES (7)")
+
+    with pytest.raises(sqlite3.IntegrityError):
+        await database.write(break_at_the_commit, durability=POWER)
+    await database.write(lambda connection: None, durability=POWER)
+    assert await sync_count(database) == begin + 1
+
+
+async def test_a_disk_that_fails_takes_no_further_write_and_ends_the_watch(database: Database, tmp_path: Path) -> None:
+    await database.write(inserting("a"), durability=POWER)
+    watch = asyncio.ensure_future(database.watch())
+    failpoints.arm({failpoints.VARIABLE: "database.commit.before=error:EIO"}, FAILPOINTS)
+    try:
+        for value in "bc":
+            with pytest.raises(DependencyDownError, match="send it again") as caught:
+                await database.write(inserting(value), durability=POWER)
+            assert caught.value.reason == "DISK_FAILED"
+    finally:
+        failpoints.arm({}, FAILPOINTS)
+    with pytest.raises(StartupError, match="Input/output error"):
+        await watch
+    assert await values(database) == ["a"]
+    async with open_database(tmp_path / "memory.sqlite3") as again:
+        await again.write(inserting("d"), durability=POWER)
+        assert await values(again) == ["a", "d"]

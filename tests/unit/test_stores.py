@@ -37,15 +37,6 @@ def test_a_write_is_passed_by_a_bounded_number_of_reads() -> None:
     assert order.index("w") == READS_BEFORE_A_WRITE
 
 
-async def test_lanes_wait_for_an_item() -> None:
-    lanes: Lanes[str] = Lanes()
-    waiting = asyncio.create_task(lanes.next())
-    await asyncio.sleep(0)
-    assert not waiting.done()
-    lanes.put(Lane.WRITE, "w")
-    assert await waiting == "w"
-
-
 async def test_calls_wait_for_an_engine_that_comes_back() -> None:
     availability = Availability(wait_s=60)
     waiting = asyncio.create_task(availability.serving(timeout_s=None))

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from atlas.deadlines import Deadline
-from atlas.errors import ConflictError, DeadlineError, DependencyDownError, OverloadedError
+from atlas.errors import AtlasError, ConflictError, DeadlineError, DependencyDownError, OverloadedError
 from services.memory import journal
 from services.memory.admission import Admission
 from services.memory.background import background
@@ -203,3 +203,36 @@ async def test_a_task_that_fails_ends_the_block_it_runs_beside() -> None:
     with pytest.raises(ConflictError, match="broken"):
         async with background(failing=fail()):
             await asyncio.sleep(60)
+
+
+async def sync_count(database: Database) -> int:
+    return await database.read(lambda connection: connection.execute("SELECT count FROM sync_mark").fetchone()[0])
+
+
+async def test_a_deletion_is_on_disk_before_the_engine_sees_it_and_an_addition_need_not_be(part: Part) -> None:
+    begin = await sync_count(part.database)
+    await submit(part, lambda connection, seq: Written("new", [upserting("a")], adds_only=True))
+    assert await sync_count(part.database) == begin
+    for change in (deleting("a"), upserting("a", 2.0)):
+        await submit(part, saying("changed", change))
+        begin += 1
+        assert await sync_count(part.database) == begin
+
+
+async def test_an_engine_whose_flush_failed_gives_way_to_one_that_has_the_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = tmp_path / "plan"
+    monkeypatch.setenv("ATLAS_FAILPOINTS", f"@{plan}")
+    async with opened(tmp_path) as part:
+        await part.writer.recover()
+        async with part.writer.running():
+            await submit(part, saying("a", upserting("a")))
+            spoilt = part.store.engine_pid
+            plan.write_text("engine.flush.before=error:EIO")
+            with pytest.raises(AtlasError, match="Input/output error"):
+                await part.writer.flush()
+            assert await entries(part.database) == [1]
+            await submit(part, saying("b", upserting("b")))
+            assert part.store.engine_pid != spoilt
+            assert sorted(await stored(part.store)) == ["a", "b"]
+            assert await part.writer.flush() is True
+            assert await entries(part.database) == []

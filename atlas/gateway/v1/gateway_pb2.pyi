@@ -264,18 +264,20 @@ class FeedbackResponse(_message.Message):
     def __init__(self, accepted_count: _Optional[int] = ..., duplicate_count: _Optional[int] = ..., ignored_count: _Optional[int] = ..., durability: _Optional[_Union[_type_pb2.Durability, str]] = ...) -> None: ...
 
 class ReportUsageRequest(_message.Message):
-    __slots__ = ("search_id", "answer", "memory_ids", "caller", "dry_run")
+    __slots__ = ("search_id", "answer", "memory_ids", "caller", "dry_run", "query")
     SEARCH_ID_FIELD_NUMBER: _ClassVar[int]
     ANSWER_FIELD_NUMBER: _ClassVar[int]
     MEMORY_IDS_FIELD_NUMBER: _ClassVar[int]
     CALLER_FIELD_NUMBER: _ClassVar[int]
     DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    QUERY_FIELD_NUMBER: _ClassVar[int]
     search_id: str
     answer: str
     memory_ids: _containers.RepeatedScalarFieldContainer[str]
     caller: _salience_pb2.Caller
     dry_run: bool
-    def __init__(self, search_id: _Optional[str] = ..., answer: _Optional[str] = ..., memory_ids: _Optional[_Iterable[str]] = ..., caller: _Optional[_Union[_salience_pb2.Caller, _Mapping]] = ..., dry_run: _Optional[bool] = ...) -> None: ...
+    query: str
+    def __init__(self, search_id: _Optional[str] = ..., answer: _Optional[str] = ..., memory_ids: _Optional[_Iterable[str]] = ..., caller: _Optional[_Union[_salience_pb2.Caller, _Mapping]] = ..., dry_run: _Optional[bool] = ..., query: _Optional[str] = ...) -> None: ...
 
 class HitUsage(_message.Message):
     __slots__ = ("memory_id", "overlap", "verdict")
@@ -288,18 +290,20 @@ class HitUsage(_message.Message):
     def __init__(self, memory_id: _Optional[str] = ..., overlap: _Optional[float] = ..., verdict: _Optional[_Union[UsageVerdict, str]] = ...) -> None: ...
 
 class ReportUsageResponse(_message.Message):
-    __slots__ = ("usage", "accepted_count", "duplicate_count", "missing_ids", "durability")
+    __slots__ = ("usage", "accepted_count", "duplicate_count", "missing_ids", "durability", "ignored_count")
     USAGE_FIELD_NUMBER: _ClassVar[int]
     ACCEPTED_COUNT_FIELD_NUMBER: _ClassVar[int]
     DUPLICATE_COUNT_FIELD_NUMBER: _ClassVar[int]
     MISSING_IDS_FIELD_NUMBER: _ClassVar[int]
     DURABILITY_FIELD_NUMBER: _ClassVar[int]
+    IGNORED_COUNT_FIELD_NUMBER: _ClassVar[int]
     usage: _containers.RepeatedCompositeFieldContainer[HitUsage]
     accepted_count: int
     duplicate_count: int
     missing_ids: _containers.RepeatedScalarFieldContainer[str]
     durability: _type_pb2.Durability
-    def __init__(self, usage: _Optional[_Iterable[_Union[HitUsage, _Mapping]]] = ..., accepted_count: _Optional[int] = ..., duplicate_count: _Optional[int] = ..., missing_ids: _Optional[_Iterable[str]] = ..., durability: _Optional[_Union[_type_pb2.Durability, str]] = ...) -> None: ...
+    ignored_count: int
+    def __init__(self, usage: _Optional[_Iterable[_Union[HitUsage, _Mapping]]] = ..., accepted_count: _Optional[int] = ..., duplicate_count: _Optional[int] = ..., missing_ids: _Optional[_Iterable[str]] = ..., durability: _Optional[_Union[_type_pb2.Durability, str]] = ..., ignored_count: _Optional[int] = ...) -> None: ...
 
 class ModelUse(_message.Message):
     __slots__ = ("part", "model_id", "revision", "fingerprint", "calibration_version")

@@ -26,7 +26,7 @@ from atlas.type.v1 import type_pb2 as atlas_dot_type_dot_v1_dot_type__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n atlas/memory/v1/collection.proto\x12\x0f\x61tlas.memory.v1\x1a\x18\x61tlas/type/v1/type.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xae\x01\n\nGeneration\x12\x12\n\ngeneration\x18\x01 \x01(\t\x12*\n\x06spaces\x18\x02 \x03(\x0b\x32\x1a.atlas.type.v1.VectorSpace\x12/\n\x05state\x18\x03 \x01(\x0e\x32 .atlas.memory.v1.GenerationState\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb1\x02\n\nCollection\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x1a\n\rin_search_all\x18\x02 \x01(\x08H\x00\x88\x01\x01\x12/\n\ngeneration\x18\x03 \x01(\x0b\x32\x1b.atlas.memory.v1.Generation\x12\x14\n\x0cmemory_count\x18\x04 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12=\n\tlanguages\x18\x06 \x03(\x0b\x32*.atlas.memory.v1.Collection.LanguagesEntry\x1a\x30\n\x0eLanguagesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x42\x10\n\x0e_in_search_all\"\xaf\x01\n\x17\x43reateCollectionRequest\x12#\n\x05scope\x18\x01 \x01(\x0b\x32\x14.atlas.type.v1.Scope\x12/\n\ncollection\x18\x02 \x01(\x0b\x32\x1b.atlas.memory.v1.Collection\x12*\n\x06spaces\x18\x03 \x03(\x0b\x32\x1a.atlas.type.v1.VectorSpace\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"\\\n\x18\x43reateCollectionResponse\x12/\n\ncollection\x18\x01 \x01(\x0b\x32\x1b.atlas.memory.v1.Collection\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\"I\n\x14GetCollectionRequest\x12#\n\x05scope\x18\x01 \x01(\x0b\x32\x14.atlas.type.v1.Scope\x12\x0c\n\x04name\x18\x02 \x01(\t\"H\n\x15GetCollectionResponse\x12/\n\ncollection\x18\x01 \x01(\x0b\x32\x1b.atlas.memory.v1.Collection\"d\n\x16ListCollectionsRequest\x12#\n\x05scope\x18\x01 \x01(\x0b\x32\x14.atlas.type.v1.Scope\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"d\n\x17ListCollectionsResponse\x12\x30\n\x0b\x63ollections\x18\x01 \x03(\x0b\x32\x1b.atlas.memory.v1.Collection\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"v\n\x17\x44\x65leteCollectionRequest\x12#\n\x05scope\x18\x01 \x01(\x0b\x32\x14.atlas.type.v1.Scope\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x14\n\x0c\x63onfirm_name\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"0\n\x18\x44\x65leteCollectionResponse\x12\x14\n\x0cmemory_count\x18\x01 \x01(\x03*\x8d\x01\n\x0fGenerationState\x12 \n\x1cGENERATION_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17GENERATION_STATE_ACTIVE\x10\x01\x12\x1d\n\x19GENERATION_STATE_BUILDING\x10\x02\x12\x1c\n\x18GENERATION_STATE_RETIRED\x10\x03\x32\xab\x03\n\x11\x43ollectionService\x12g\n\x10\x43reateCollection\x12(.atlas.memory.v1.CreateCollectionRequest\x1a).atlas.memory.v1.CreateCollectionResponse\x12^\n\rGetCollection\x12%.atlas.memory.v1.GetCollectionRequest\x1a&.atlas.memory.v1.GetCollectionResponse\x12\x64\n\x0fListCollections\x12\'.atlas.memory.v1.ListCollectionsRequest\x1a(.atlas.memory.v1.ListCollectionsResponse\x12g\n\x10\x44\x65leteCollection\x12(.atlas.memory.v1.DeleteCollectionRequest\x1a).atlas.memory.v1.DeleteCollectionResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n atlas/memory/v1/collection.proto\x12\x0f\x61tlas.memory.v1\x1a\x18\x61tlas/type/v1/type.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8c\x02\n\nGeneration\x12\x12\n\ngeneration\x18\x01 \x01(\t\x12*\n\x06spaces\x18\x02 \x03(\x0b\x32\x1a.atlas.type.v1.VectorSpace\x12/\n\x05state\x18\x03 \x01(\x0e\x32 .atlas.memory.v1.GenerationState\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10\x65mbedder_address\x18\x05 \x01(\t\x12\x11\n\tdue_count\x18\x06 \x01(\x03\x12/\n\x0b\x63hange_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa9\x03\n\nCollection\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x1a\n\rin_search_all\x18\x02 \x01(\x08H\x00\x88\x01\x01\x12/\n\ngeneration\x18\x03 \x01(\x0b\x32\x1b.atlas.memory.v1.Generation\x12\x14\n\x0cmemory_count\x18\x04 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12=\n\tlanguages\x18\x06 \x03(\x0b\x32*.atlas.memory.v1.Collection.LanguagesEntry\x12\x36\n\x11other_generations\x18\x07 \x03(\x0b\x32\x1b.atlas.memory.v1.Generation\x12\x30\n\toperation\x18\x08 \x01(\x0b\x32\x18.atlas.type.v1.OperationH\x01\x88\x01\x01\x1a\x30\n\x0eLanguagesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x42\x10\n\x0e_in_search_allB\x0c\n\n_operation\"\xaf\x01\n\x17\x43reateCollectionRequest\x12#\n\x05scope\x18\x01 \x01(\x0b\x32\x14.atlas.type.v1.Scope\x12/\n\ncollection\x18\x02 \x01(\x0b\x32\x1b.atlas.memory.v1.Collection\x12*\n\x06spaces\x18\x03 \x03(\x0b\x32\x1a.atlas.type.v1.VectorSpace\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"\\\n\x18\x43reateCollectionResponse\x12/\n\ncollection\x18\x01 \x01(\x0b\x32\x1b.atlas.memory.v1.Collection\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\"I\n\x14GetCollectionRequest\x12#\n\x05scope\x18\x01 \x01(\x0b\x32\x14.atlas.type.v1.Scope\x12\x0c\n\x04name\x18\x02 \x01(\t\"H\n\x15GetCollectionResponse\x12/\n\ncollection\x18\x01 \x01(\x0b\x32\x1b.atlas.memory.v1.Collection\"d\n\x16ListCollectionsRequest\x12#\n\x05scope\x18\x01 \x01(\x0b\x32\x14.atlas.type.v1.Scope\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"d\n\x17ListCollectionsResponse\x12\x30\n\x0b\x63ollections\x18\x01 \x03(\x0b\x32\x1b.atlas.memory.v1.Collection\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"v\n\x17\x44\x65leteCollectionRequest\x12#\n\x05scope\x18\x01 \x01(\x0b\x32\x14.atlas.type.v1.Scope\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x14\n\x0c\x63onfirm_name\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"0\n\x18\x44\x65leteCollectionResponse\x12\x14\n\x0cmemory_count\x18\x01 \x01(\x03\"\xf3\x01\n\x15StartMigrationRequest\x12#\n\x05scope\x18\x01 \x01(\x0b\x32\x14.atlas.type.v1.Scope\x12\x0c\n\x04name\x18\x02 \x01(\t\x12)\n\x05space\x18\x03 \x01(\x0b\x32\x1a.atlas.type.v1.VectorSpace\x12\x18\n\x10\x65mbedder_address\x18\x04 \x01(\t\x12\x1f\n\x17source_embedder_address\x18\x05 \x01(\t\x12-\n\ntruncation\x18\x06 \x01(\x0e\x32\x19.atlas.type.v1.Truncation\x12\x12\n\nrequest_id\x18\x07 \x01(\t\"\x87\x01\n\x16StartMigrationResponse\x12+\n\toperation\x18\x01 \x01(\x0b\x32\x18.atlas.type.v1.Operation\x12/\n\ngeneration\x18\x02 \x01(\x0b\x32\x1b.atlas.memory.v1.Generation\x12\x0f\n\x07\x63reated\x18\x03 \x01(\x08\"a\n\x16VerifyMigrationRequest\x12#\n\x05scope\x18\x01 \x01(\x0b\x32\x14.atlas.type.v1.Scope\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x14\n\x0csample_count\x18\x03 \x01(\x05\"\xb4\x02\n\x17VerifyMigrationResponse\x12\x10\n\x08verified\x18\x01 \x01(\x08\x12+\n\x06source\x18\x02 \x01(\x0b\x32\x1b.atlas.memory.v1.Generation\x12+\n\x06target\x18\x03 \x01(\x0b\x32\x1b.atlas.memory.v1.Generation\x12\x14\n\x0cmemory_count\x18\x04 \x01(\x03\x12\x14\n\x0csource_count\x18\x05 \x01(\x03\x12\x14\n\x0ctarget_count\x18\x06 \x01(\x03\x12\x11\n\tdue_count\x18\x07 \x01(\x03\x12\x14\n\x0csample_count\x18\x08 \x01(\x05\x12\x15\n\rsample_recall\x18\t \x01(\x01\x12\x19\n\x11neighbour_overlap\x18\n \x01(\x01\x12\x10\n\x08\x66indings\x18\x0b \x03(\t\"[\n\x17SwitchGenerationRequest\x12#\n\x05scope\x18\x01 \x01(\x0b\x32\x14.atlas.type.v1.Scope\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05\x66orce\x18\x03 \x01(\x08\"x\n\x18SwitchGenerationResponse\x12/\n\ncollection\x18\x01 \x01(\x0b\x32\x1b.atlas.memory.v1.Collection\x12+\n\toperation\x18\x02 \x01(\x0b\x32\x18.atlas.type.v1.Operation\"h\n\x19RollbackGenerationRequest\x12#\n\x05scope\x18\x01 \x01(\x0b\x32\x14.atlas.type.v1.Scope\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x18\n\x10\x65mbedder_address\x18\x03 \x01(\t\"z\n\x1aRollbackGenerationResponse\x12+\n\toperation\x18\x01 \x01(\x0b\x32\x18.atlas.type.v1.Operation\x12/\n\ncollection\x18\x02 \x01(\x0b\x32\x1b.atlas.memory.v1.Collection\"`\n\x17\x44\x65leteGenerationRequest\x12#\n\x05scope\x18\x01 \x01(\x0b\x32\x14.atlas.type.v1.Scope\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x12\n\ngeneration\x18\x03 \x01(\t\"0\n\x18\x44\x65leteGenerationResponse\x12\x14\n\x0cmemory_count\x18\x01 \x01(\x03*\x8d\x01\n\x0fGenerationState\x12 \n\x1cGENERATION_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17GENERATION_STATE_ACTIVE\x10\x01\x12\x1d\n\x19GENERATION_STATE_BUILDING\x10\x02\x12\x1c\n\x18GENERATION_STATE_RETIRED\x10\x03\x32\xb5\x07\n\x11\x43ollectionService\x12g\n\x10\x43reateCollection\x12(.atlas.memory.v1.CreateCollectionRequest\x1a).atlas.memory.v1.CreateCollectionResponse\x12^\n\rGetCollection\x12%.atlas.memory.v1.GetCollectionRequest\x1a&.atlas.memory.v1.GetCollectionResponse\x12\x64\n\x0fListCollections\x12\'.atlas.memory.v1.ListCollectionsRequest\x1a(.atlas.memory.v1.ListCollectionsResponse\x12g\n\x10\x44\x65leteCollection\x12(.atlas.memory.v1.DeleteCollectionRequest\x1a).atlas.memory.v1.DeleteCollectionResponse\x12\x61\n\x0eStartMigration\x12&.atlas.memory.v1.StartMigrationRequest\x1a\'.atlas.memory.v1.StartMigrationResponse\x12\x64\n\x0fVerifyMigration\x12\'.atlas.memory.v1.VerifyMigrationRequest\x1a(.atlas.memory.v1.VerifyMigrationResponse\x12g\n\x10SwitchGeneration\x12(.atlas.memory.v1.SwitchGenerationRequest\x1a).atlas.memory.v1.SwitchGenerationResponse\x12m\n\x12RollbackGeneration\x12*.atlas.memory.v1.RollbackGenerationRequest\x1a+.atlas.memory.v1.RollbackGenerationResponse\x12g\n\x10\x44\x65leteGeneration\x12(.atlas.memory.v1.DeleteGenerationRequest\x1a).atlas.memory.v1.DeleteGenerationResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,30 +35,50 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_COLLECTION_LANGUAGESENTRY']._loaded_options = None
   _globals['_COLLECTION_LANGUAGESENTRY']._serialized_options = b'8\001'
-  _globals['_GENERATIONSTATE']._serialized_start=1393
-  _globals['_GENERATIONSTATE']._serialized_end=1534
+  _globals['_GENERATIONSTATE']._serialized_start=2994
+  _globals['_GENERATIONSTATE']._serialized_end=3135
   _globals['_GENERATION']._serialized_start=113
-  _globals['_GENERATION']._serialized_end=287
-  _globals['_COLLECTION']._serialized_start=290
-  _globals['_COLLECTION']._serialized_end=595
-  _globals['_COLLECTION_LANGUAGESENTRY']._serialized_start=529
-  _globals['_COLLECTION_LANGUAGESENTRY']._serialized_end=577
-  _globals['_CREATECOLLECTIONREQUEST']._serialized_start=598
-  _globals['_CREATECOLLECTIONREQUEST']._serialized_end=773
-  _globals['_CREATECOLLECTIONRESPONSE']._serialized_start=775
-  _globals['_CREATECOLLECTIONRESPONSE']._serialized_end=867
-  _globals['_GETCOLLECTIONREQUEST']._serialized_start=869
-  _globals['_GETCOLLECTIONREQUEST']._serialized_end=942
-  _globals['_GETCOLLECTIONRESPONSE']._serialized_start=944
-  _globals['_GETCOLLECTIONRESPONSE']._serialized_end=1016
-  _globals['_LISTCOLLECTIONSREQUEST']._serialized_start=1018
-  _globals['_LISTCOLLECTIONSREQUEST']._serialized_end=1118
-  _globals['_LISTCOLLECTIONSRESPONSE']._serialized_start=1120
-  _globals['_LISTCOLLECTIONSRESPONSE']._serialized_end=1220
-  _globals['_DELETECOLLECTIONREQUEST']._serialized_start=1222
-  _globals['_DELETECOLLECTIONREQUEST']._serialized_end=1340
-  _globals['_DELETECOLLECTIONRESPONSE']._serialized_start=1342
-  _globals['_DELETECOLLECTIONRESPONSE']._serialized_end=1390
-  _globals['_COLLECTIONSERVICE']._serialized_start=1537
-  _globals['_COLLECTIONSERVICE']._serialized_end=1964
+  _globals['_GENERATION']._serialized_end=381
+  _globals['_COLLECTION']._serialized_start=384
+  _globals['_COLLECTION']._serialized_end=809
+  _globals['_COLLECTION_LANGUAGESENTRY']._serialized_start=729
+  _globals['_COLLECTION_LANGUAGESENTRY']._serialized_end=777
+  _globals['_CREATECOLLECTIONREQUEST']._serialized_start=812
+  _globals['_CREATECOLLECTIONREQUEST']._serialized_end=987
+  _globals['_CREATECOLLECTIONRESPONSE']._serialized_start=989
+  _globals['_CREATECOLLECTIONRESPONSE']._serialized_end=1081
+  _globals['_GETCOLLECTIONREQUEST']._serialized_start=1083
+  _globals['_GETCOLLECTIONREQUEST']._serialized_end=1156
+  _globals['_GETCOLLECTIONRESPONSE']._serialized_start=1158
+  _globals['_GETCOLLECTIONRESPONSE']._serialized_end=1230
+  _globals['_LISTCOLLECTIONSREQUEST']._serialized_start=1232
+  _globals['_LISTCOLLECTIONSREQUEST']._serialized_end=1332
+  _globals['_LISTCOLLECTIONSRESPONSE']._serialized_start=1334
+  _globals['_LISTCOLLECTIONSRESPONSE']._serialized_end=1434
+  _globals['_DELETECOLLECTIONREQUEST']._serialized_start=1436
+  _globals['_DELETECOLLECTIONREQUEST']._serialized_end=1554
+  _globals['_DELETECOLLECTIONRESPONSE']._serialized_start=1556
+  _globals['_DELETECOLLECTIONRESPONSE']._serialized_end=1604
+  _globals['_STARTMIGRATIONREQUEST']._serialized_start=1607
+  _globals['_STARTMIGRATIONREQUEST']._serialized_end=1850
+  _globals['_STARTMIGRATIONRESPONSE']._serialized_start=1853
+  _globals['_STARTMIGRATIONRESPONSE']._serialized_end=1988
+  _globals['_VERIFYMIGRATIONREQUEST']._serialized_start=1990
+  _globals['_VERIFYMIGRATIONREQUEST']._serialized_end=2087
+  _globals['_VERIFYMIGRATIONRESPONSE']._serialized_start=2090
+  _globals['_VERIFYMIGRATIONRESPONSE']._serialized_end=2398
+  _globals['_SWITCHGENERATIONREQUEST']._serialized_start=2400
+  _globals['_SWITCHGENERATIONREQUEST']._serialized_end=2491
+  _globals['_SWITCHGENERATIONRESPONSE']._serialized_start=2493
+  _globals['_SWITCHGENERATIONRESPONSE']._serialized_end=2613
+  _globals['_ROLLBACKGENERATIONREQUEST']._serialized_start=2615
+  _globals['_ROLLBACKGENERATIONREQUEST']._serialized_end=2719
+  _globals['_ROLLBACKGENERATIONRESPONSE']._serialized_start=2721
+  _globals['_ROLLBACKGENERATIONRESPONSE']._serialized_end=2843
+  _globals['_DELETEGENERATIONREQUEST']._serialized_start=2845
+  _globals['_DELETEGENERATIONREQUEST']._serialized_end=2941
+  _globals['_DELETEGENERATIONRESPONSE']._serialized_start=2943
+  _globals['_DELETEGENERATIONRESPONSE']._serialized_end=2991
+  _globals['_COLLECTIONSERVICE']._serialized_start=3138
+  _globals['_COLLECTIONSERVICE']._serialized_end=4087
 # @@protoc_insertion_point(module_scope)

@@ -55,6 +55,31 @@ class CollectionServiceStub:
                 request_serializer=atlas_dot_memory_dot_v1_dot_collection__pb2.DeleteCollectionRequest.SerializeToString,
                 response_deserializer=atlas_dot_memory_dot_v1_dot_collection__pb2.DeleteCollectionResponse.FromString,
                 _registered_method=True)
+        self.StartMigration = channel.unary_unary(
+                '/atlas.memory.v1.CollectionService/StartMigration',
+                request_serializer=atlas_dot_memory_dot_v1_dot_collection__pb2.StartMigrationRequest.SerializeToString,
+                response_deserializer=atlas_dot_memory_dot_v1_dot_collection__pb2.StartMigrationResponse.FromString,
+                _registered_method=True)
+        self.VerifyMigration = channel.unary_unary(
+                '/atlas.memory.v1.CollectionService/VerifyMigration',
+                request_serializer=atlas_dot_memory_dot_v1_dot_collection__pb2.VerifyMigrationRequest.SerializeToString,
+                response_deserializer=atlas_dot_memory_dot_v1_dot_collection__pb2.VerifyMigrationResponse.FromString,
+                _registered_method=True)
+        self.SwitchGeneration = channel.unary_unary(
+                '/atlas.memory.v1.CollectionService/SwitchGeneration',
+                request_serializer=atlas_dot_memory_dot_v1_dot_collection__pb2.SwitchGenerationRequest.SerializeToString,
+                response_deserializer=atlas_dot_memory_dot_v1_dot_collection__pb2.SwitchGenerationResponse.FromString,
+                _registered_method=True)
+        self.RollbackGeneration = channel.unary_unary(
+                '/atlas.memory.v1.CollectionService/RollbackGeneration',
+                request_serializer=atlas_dot_memory_dot_v1_dot_collection__pb2.RollbackGenerationRequest.SerializeToString,
+                response_deserializer=atlas_dot_memory_dot_v1_dot_collection__pb2.RollbackGenerationResponse.FromString,
+                _registered_method=True)
+        self.DeleteGeneration = channel.unary_unary(
+                '/atlas.memory.v1.CollectionService/DeleteGeneration',
+                request_serializer=atlas_dot_memory_dot_v1_dot_collection__pb2.DeleteGenerationRequest.SerializeToString,
+                response_deserializer=atlas_dot_memory_dot_v1_dot_collection__pb2.DeleteGenerationResponse.FromString,
+                _registered_method=True)
 
 
 class CollectionServiceServicer:
@@ -94,6 +119,57 @@ class CollectionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StartMigration(self, request, context):
+        """Begins to fill a generation of another DENSE space; the collection serves and takes writes as before. A RETIRED generation of that
+        space is taken up again, so that only what was written since has to be embedded.
+
+        Safe to retry: a migration to the same space that runs already is given back. Fails with `NOT_FOUND` for an unknown collection; with
+        `INVALID_ARGUMENT` for a space that cannot be stored; with `FAILED_PRECONDITION` (SAME_SPACE) if the collection has that space already;
+        with `ABORTED` (MIGRATION_RUNS) if another migration of it runs; with `RESOURCE_EXHAUSTED` when the disk is full.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VerifyMigration(self, request, context):
+        """Compares the generation that is being filled with the one that serves, and notes whether it may take over. Reads only, but for that note.
+
+        Safe to retry. Fails with `NOT_FOUND` for an unknown collection; with `FAILED_PRECONDITION` (NO_MIGRATION) if none is being filled.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SwitchGeneration(self, request, context):
+        """Lets the collection point to the generation that was filled, in one transaction; the one before is kept, RETIRED.
+
+        Safe to retry: what was switched already is said so. Fails with `NOT_FOUND` for an unknown collection; with `FAILED_PRECONDITION`
+        (NO_MIGRATION) if none is being filled, (DUE) while memories lack their vector, (NOT_VERIFIED) before a verification unless forced.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RollbackGeneration(self, request, context):
+        """Goes back to the generation that was retired last: at once if it has everything, else once a gateway has embedded what was written since.
+        Nothing is lost: until then the collection serves as before.
+
+        Safe to retry: a rollback that runs already is given back. Fails with `NOT_FOUND` for an unknown collection; with `FAILED_PRECONDITION`
+        (NO_RETIRED_GENERATION) if none is kept; with `ABORTED` (MIGRATION_RUNS) while a migration runs.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteGeneration(self, request, context):
+        """Deletes a RETIRED generation; there is no way back to it then.
+
+        Safe to retry: a generation that is gone is `NOT_FOUND`. Fails with `FAILED_PRECONDITION` (NOT_RETIRED) for one that serves or is being filled.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CollectionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -116,6 +192,31 @@ def add_CollectionServiceServicer_to_server(servicer, server):
                     servicer.DeleteCollection,
                     request_deserializer=atlas_dot_memory_dot_v1_dot_collection__pb2.DeleteCollectionRequest.FromString,
                     response_serializer=atlas_dot_memory_dot_v1_dot_collection__pb2.DeleteCollectionResponse.SerializeToString,
+            ),
+            'StartMigration': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartMigration,
+                    request_deserializer=atlas_dot_memory_dot_v1_dot_collection__pb2.StartMigrationRequest.FromString,
+                    response_serializer=atlas_dot_memory_dot_v1_dot_collection__pb2.StartMigrationResponse.SerializeToString,
+            ),
+            'VerifyMigration': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyMigration,
+                    request_deserializer=atlas_dot_memory_dot_v1_dot_collection__pb2.VerifyMigrationRequest.FromString,
+                    response_serializer=atlas_dot_memory_dot_v1_dot_collection__pb2.VerifyMigrationResponse.SerializeToString,
+            ),
+            'SwitchGeneration': grpc.unary_unary_rpc_method_handler(
+                    servicer.SwitchGeneration,
+                    request_deserializer=atlas_dot_memory_dot_v1_dot_collection__pb2.SwitchGenerationRequest.FromString,
+                    response_serializer=atlas_dot_memory_dot_v1_dot_collection__pb2.SwitchGenerationResponse.SerializeToString,
+            ),
+            'RollbackGeneration': grpc.unary_unary_rpc_method_handler(
+                    servicer.RollbackGeneration,
+                    request_deserializer=atlas_dot_memory_dot_v1_dot_collection__pb2.RollbackGenerationRequest.FromString,
+                    response_serializer=atlas_dot_memory_dot_v1_dot_collection__pb2.RollbackGenerationResponse.SerializeToString,
+            ),
+            'DeleteGeneration': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteGeneration,
+                    request_deserializer=atlas_dot_memory_dot_v1_dot_collection__pb2.DeleteGenerationRequest.FromString,
+                    response_serializer=atlas_dot_memory_dot_v1_dot_collection__pb2.DeleteGenerationResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -227,6 +328,141 @@ class CollectionService:
             '/atlas.memory.v1.CollectionService/DeleteCollection',
             atlas_dot_memory_dot_v1_dot_collection__pb2.DeleteCollectionRequest.SerializeToString,
             atlas_dot_memory_dot_v1_dot_collection__pb2.DeleteCollectionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartMigration(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atlas.memory.v1.CollectionService/StartMigration',
+            atlas_dot_memory_dot_v1_dot_collection__pb2.StartMigrationRequest.SerializeToString,
+            atlas_dot_memory_dot_v1_dot_collection__pb2.StartMigrationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyMigration(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atlas.memory.v1.CollectionService/VerifyMigration',
+            atlas_dot_memory_dot_v1_dot_collection__pb2.VerifyMigrationRequest.SerializeToString,
+            atlas_dot_memory_dot_v1_dot_collection__pb2.VerifyMigrationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SwitchGeneration(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atlas.memory.v1.CollectionService/SwitchGeneration',
+            atlas_dot_memory_dot_v1_dot_collection__pb2.SwitchGenerationRequest.SerializeToString,
+            atlas_dot_memory_dot_v1_dot_collection__pb2.SwitchGenerationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RollbackGeneration(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atlas.memory.v1.CollectionService/RollbackGeneration',
+            atlas_dot_memory_dot_v1_dot_collection__pb2.RollbackGenerationRequest.SerializeToString,
+            atlas_dot_memory_dot_v1_dot_collection__pb2.RollbackGenerationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteGeneration(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atlas.memory.v1.CollectionService/DeleteGeneration',
+            atlas_dot_memory_dot_v1_dot_collection__pb2.DeleteGenerationRequest.SerializeToString,
+            atlas_dot_memory_dot_v1_dot_collection__pb2.DeleteGenerationResponse.FromString,
             options,
             channel_credentials,
             insecure,

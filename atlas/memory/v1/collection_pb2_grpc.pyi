@@ -48,6 +48,37 @@ class CollectionServiceStub:
 
     Safe to retry: a collection that is gone is `NOT_FOUND`. Fails with `INVALID_ARGUMENT` if the two names differ.
     """
+    StartMigration: _grpc.UnaryUnaryMultiCallable[_collection_pb2.StartMigrationRequest, _collection_pb2.StartMigrationResponse]
+    """Begins to fill a generation of another DENSE space; the collection serves and takes writes as before. A RETIRED generation of that
+    space is taken up again, so that only what was written since has to be embedded.
+
+    Safe to retry: a migration to the same space that runs already is given back. Fails with `NOT_FOUND` for an unknown collection; with
+    `INVALID_ARGUMENT` for a space that cannot be stored; with `FAILED_PRECONDITION` (SAME_SPACE) if the collection has that space already;
+    with `ABORTED` (MIGRATION_RUNS) if another migration of it runs; with `RESOURCE_EXHAUSTED` when the disk is full.
+    """
+    VerifyMigration: _grpc.UnaryUnaryMultiCallable[_collection_pb2.VerifyMigrationRequest, _collection_pb2.VerifyMigrationResponse]
+    """Compares the generation that is being filled with the one that serves, and notes whether it may take over. Reads only, but for that note.
+
+    Safe to retry. Fails with `NOT_FOUND` for an unknown collection; with `FAILED_PRECONDITION` (NO_MIGRATION) if none is being filled.
+    """
+    SwitchGeneration: _grpc.UnaryUnaryMultiCallable[_collection_pb2.SwitchGenerationRequest, _collection_pb2.SwitchGenerationResponse]
+    """Lets the collection point to the generation that was filled, in one transaction; the one before is kept, RETIRED.
+
+    Safe to retry: what was switched already is said so. Fails with `NOT_FOUND` for an unknown collection; with `FAILED_PRECONDITION`
+    (NO_MIGRATION) if none is being filled, (DUE) while memories lack their vector, (NOT_VERIFIED) before a verification unless forced.
+    """
+    RollbackGeneration: _grpc.UnaryUnaryMultiCallable[_collection_pb2.RollbackGenerationRequest, _collection_pb2.RollbackGenerationResponse]
+    """Goes back to the generation that was retired last: at once if it has everything, else once a gateway has embedded what was written since.
+    Nothing is lost: until then the collection serves as before.
+
+    Safe to retry: a rollback that runs already is given back. Fails with `NOT_FOUND` for an unknown collection; with `FAILED_PRECONDITION`
+    (NO_RETIRED_GENERATION) if none is kept; with `ABORTED` (MIGRATION_RUNS) while a migration runs.
+    """
+    DeleteGeneration: _grpc.UnaryUnaryMultiCallable[_collection_pb2.DeleteGenerationRequest, _collection_pb2.DeleteGenerationResponse]
+    """Deletes a RETIRED generation; there is no way back to it then.
+
+    Safe to retry: a generation that is gone is `NOT_FOUND`. Fails with `FAILED_PRECONDITION` (NOT_RETIRED) for one that serves or is being filled.
+    """
 
 @_typing.type_check_only
 class CollectionServiceAsyncStub(CollectionServiceStub):
@@ -68,6 +99,37 @@ class CollectionServiceAsyncStub(CollectionServiceStub):
     """Deletes a collection with its memories and what was learnt about them. There is no way back.
 
     Safe to retry: a collection that is gone is `NOT_FOUND`. Fails with `INVALID_ARGUMENT` if the two names differ.
+    """
+    StartMigration: _aio.UnaryUnaryMultiCallable[_collection_pb2.StartMigrationRequest, _collection_pb2.StartMigrationResponse]  # type: ignore[assignment]
+    """Begins to fill a generation of another DENSE space; the collection serves and takes writes as before. A RETIRED generation of that
+    space is taken up again, so that only what was written since has to be embedded.
+
+    Safe to retry: a migration to the same space that runs already is given back. Fails with `NOT_FOUND` for an unknown collection; with
+    `INVALID_ARGUMENT` for a space that cannot be stored; with `FAILED_PRECONDITION` (SAME_SPACE) if the collection has that space already;
+    with `ABORTED` (MIGRATION_RUNS) if another migration of it runs; with `RESOURCE_EXHAUSTED` when the disk is full.
+    """
+    VerifyMigration: _aio.UnaryUnaryMultiCallable[_collection_pb2.VerifyMigrationRequest, _collection_pb2.VerifyMigrationResponse]  # type: ignore[assignment]
+    """Compares the generation that is being filled with the one that serves, and notes whether it may take over. Reads only, but for that note.
+
+    Safe to retry. Fails with `NOT_FOUND` for an unknown collection; with `FAILED_PRECONDITION` (NO_MIGRATION) if none is being filled.
+    """
+    SwitchGeneration: _aio.UnaryUnaryMultiCallable[_collection_pb2.SwitchGenerationRequest, _collection_pb2.SwitchGenerationResponse]  # type: ignore[assignment]
+    """Lets the collection point to the generation that was filled, in one transaction; the one before is kept, RETIRED.
+
+    Safe to retry: what was switched already is said so. Fails with `NOT_FOUND` for an unknown collection; with `FAILED_PRECONDITION`
+    (NO_MIGRATION) if none is being filled, (DUE) while memories lack their vector, (NOT_VERIFIED) before a verification unless forced.
+    """
+    RollbackGeneration: _aio.UnaryUnaryMultiCallable[_collection_pb2.RollbackGenerationRequest, _collection_pb2.RollbackGenerationResponse]  # type: ignore[assignment]
+    """Goes back to the generation that was retired last: at once if it has everything, else once a gateway has embedded what was written since.
+    Nothing is lost: until then the collection serves as before.
+
+    Safe to retry: a rollback that runs already is given back. Fails with `NOT_FOUND` for an unknown collection; with `FAILED_PRECONDITION`
+    (NO_RETIRED_GENERATION) if none is kept; with `ABORTED` (MIGRATION_RUNS) while a migration runs.
+    """
+    DeleteGeneration: _aio.UnaryUnaryMultiCallable[_collection_pb2.DeleteGenerationRequest, _collection_pb2.DeleteGenerationResponse]  # type: ignore[assignment]
+    """Deletes a RETIRED generation; there is no way back to it then.
+
+    Safe to retry: a generation that is gone is `NOT_FOUND`. Fails with `FAILED_PRECONDITION` (NOT_RETIRED) for one that serves or is being filled.
     """
 
 class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -110,6 +172,67 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         """Deletes a collection with its memories and what was learnt about them. There is no way back.
 
         Safe to retry: a collection that is gone is `NOT_FOUND`. Fails with `INVALID_ARGUMENT` if the two names differ.
+        """
+
+    @_abc_1.abstractmethod
+    def StartMigration(
+        self,
+        request: _collection_pb2.StartMigrationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collection_pb2.StartMigrationResponse, _abc.Awaitable[_collection_pb2.StartMigrationResponse]]:
+        """Begins to fill a generation of another DENSE space; the collection serves and takes writes as before. A RETIRED generation of that
+        space is taken up again, so that only what was written since has to be embedded.
+
+        Safe to retry: a migration to the same space that runs already is given back. Fails with `NOT_FOUND` for an unknown collection; with
+        `INVALID_ARGUMENT` for a space that cannot be stored; with `FAILED_PRECONDITION` (SAME_SPACE) if the collection has that space already;
+        with `ABORTED` (MIGRATION_RUNS) if another migration of it runs; with `RESOURCE_EXHAUSTED` when the disk is full.
+        """
+
+    @_abc_1.abstractmethod
+    def VerifyMigration(
+        self,
+        request: _collection_pb2.VerifyMigrationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collection_pb2.VerifyMigrationResponse, _abc.Awaitable[_collection_pb2.VerifyMigrationResponse]]:
+        """Compares the generation that is being filled with the one that serves, and notes whether it may take over. Reads only, but for that note.
+
+        Safe to retry. Fails with `NOT_FOUND` for an unknown collection; with `FAILED_PRECONDITION` (NO_MIGRATION) if none is being filled.
+        """
+
+    @_abc_1.abstractmethod
+    def SwitchGeneration(
+        self,
+        request: _collection_pb2.SwitchGenerationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collection_pb2.SwitchGenerationResponse, _abc.Awaitable[_collection_pb2.SwitchGenerationResponse]]:
+        """Lets the collection point to the generation that was filled, in one transaction; the one before is kept, RETIRED.
+
+        Safe to retry: what was switched already is said so. Fails with `NOT_FOUND` for an unknown collection; with `FAILED_PRECONDITION`
+        (NO_MIGRATION) if none is being filled, (DUE) while memories lack their vector, (NOT_VERIFIED) before a verification unless forced.
+        """
+
+    @_abc_1.abstractmethod
+    def RollbackGeneration(
+        self,
+        request: _collection_pb2.RollbackGenerationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collection_pb2.RollbackGenerationResponse, _abc.Awaitable[_collection_pb2.RollbackGenerationResponse]]:
+        """Goes back to the generation that was retired last: at once if it has everything, else once a gateway has embedded what was written since.
+        Nothing is lost: until then the collection serves as before.
+
+        Safe to retry: a rollback that runs already is given back. Fails with `NOT_FOUND` for an unknown collection; with `FAILED_PRECONDITION`
+        (NO_RETIRED_GENERATION) if none is kept; with `ABORTED` (MIGRATION_RUNS) while a migration runs.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteGeneration(
+        self,
+        request: _collection_pb2.DeleteGenerationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collection_pb2.DeleteGenerationResponse, _abc.Awaitable[_collection_pb2.DeleteGenerationResponse]]:
+        """Deletes a RETIRED generation; there is no way back to it then.
+
+        Safe to retry: a generation that is gone is `NOT_FOUND`. Fails with `FAILED_PRECONDITION` (NOT_RETIRED) for one that serves or is being filled.
         """
 
 def add_CollectionServiceServicer_to_server(servicer: CollectionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

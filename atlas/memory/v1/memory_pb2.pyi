@@ -30,18 +30,20 @@ class MemoryWrite(_message.Message):
     def __init__(self, memory: _Optional[_Union[_type_pb2.Memory, _Mapping]] = ..., vectors: _Optional[_Iterable[_Union[_type_pb2.NamedVector, _Mapping]]] = ..., if_match: _Optional[str] = ...) -> None: ...
 
 class UpsertMemoriesRequest(_message.Message):
-    __slots__ = ("scope", "writes", "request_id", "durability", "delete_memory_ids")
+    __slots__ = ("scope", "writes", "request_id", "durability", "delete_memory_ids", "expected_last_move")
     SCOPE_FIELD_NUMBER: _ClassVar[int]
     WRITES_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     DURABILITY_FIELD_NUMBER: _ClassVar[int]
     DELETE_MEMORY_IDS_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_LAST_MOVE_FIELD_NUMBER: _ClassVar[int]
     scope: _type_pb2.Scope
     writes: _containers.RepeatedCompositeFieldContainer[MemoryWrite]
     request_id: str
     durability: _type_pb2.Durability
     delete_memory_ids: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, scope: _Optional[_Union[_type_pb2.Scope, _Mapping]] = ..., writes: _Optional[_Iterable[_Union[MemoryWrite, _Mapping]]] = ..., request_id: _Optional[str] = ..., durability: _Optional[_Union[_type_pb2.Durability, str]] = ..., delete_memory_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+    expected_last_move: int
+    def __init__(self, scope: _Optional[_Union[_type_pb2.Scope, _Mapping]] = ..., writes: _Optional[_Iterable[_Union[MemoryWrite, _Mapping]]] = ..., request_id: _Optional[str] = ..., durability: _Optional[_Union[_type_pb2.Durability, str]] = ..., delete_memory_ids: _Optional[_Iterable[str]] = ..., expected_last_move: _Optional[int] = ...) -> None: ...
 
 class UpsertMemoriesResponse(_message.Message):
     __slots__ = ("results", "durability", "deleted_count", "timing")
@@ -98,28 +100,41 @@ class BatchGetMemoriesResponse(_message.Message):
     def __init__(self, memories: _Optional[_Iterable[_Union[_type_pb2.Memory, _Mapping]]] = ..., missing_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ListMemoriesRequest(_message.Message):
-    __slots__ = ("scope", "collection", "filter", "page_size", "page_token", "without_text")
+    __slots__ = ("scope", "collection", "filter", "page_size", "page_token", "without_text", "resolve_sources")
     SCOPE_FIELD_NUMBER: _ClassVar[int]
     COLLECTION_FIELD_NUMBER: _ClassVar[int]
     FILTER_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     WITHOUT_TEXT_FIELD_NUMBER: _ClassVar[int]
+    RESOLVE_SOURCES_FIELD_NUMBER: _ClassVar[int]
     scope: _type_pb2.Scope
     collection: str
     filter: _type_pb2.Filter
     page_size: int
     page_token: str
     without_text: bool
-    def __init__(self, scope: _Optional[_Union[_type_pb2.Scope, _Mapping]] = ..., collection: _Optional[str] = ..., filter: _Optional[_Union[_type_pb2.Filter, _Mapping]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., without_text: _Optional[bool] = ...) -> None: ...
+    resolve_sources: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, scope: _Optional[_Union[_type_pb2.Scope, _Mapping]] = ..., collection: _Optional[str] = ..., filter: _Optional[_Union[_type_pb2.Filter, _Mapping]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., without_text: _Optional[bool] = ..., resolve_sources: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ListMemoriesResponse(_message.Message):
-    __slots__ = ("memories", "next_page_token")
+    __slots__ = ("memories", "next_page_token", "source_ids", "last_move")
+    class SourceIdsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     MEMORIES_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_IDS_FIELD_NUMBER: _ClassVar[int]
+    LAST_MOVE_FIELD_NUMBER: _ClassVar[int]
     memories: _containers.RepeatedCompositeFieldContainer[_type_pb2.Memory]
     next_page_token: str
-    def __init__(self, memories: _Optional[_Iterable[_Union[_type_pb2.Memory, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+    source_ids: _containers.ScalarMap[str, str]
+    last_move: int
+    def __init__(self, memories: _Optional[_Iterable[_Union[_type_pb2.Memory, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., source_ids: _Optional[_Mapping[str, str]] = ..., last_move: _Optional[int] = ...) -> None: ...
 
 class DeleteMemoriesRequest(_message.Message):
     __slots__ = ("scope", "collection", "ids", "source", "filter", "request_id", "durability")
@@ -151,6 +166,53 @@ class DeleteMemoriesResponse(_message.Message):
     deleted_count: int
     durability: _type_pb2.Durability
     def __init__(self, deleted_count: _Optional[int] = ..., durability: _Optional[_Union[_type_pb2.Durability, str]] = ...) -> None: ...
+
+class MoveSourceRequest(_message.Message):
+    __slots__ = ("scope", "collection", "from_source", "to_source", "request_id")
+    SCOPE_FIELD_NUMBER: _ClassVar[int]
+    COLLECTION_FIELD_NUMBER: _ClassVar[int]
+    FROM_SOURCE_FIELD_NUMBER: _ClassVar[int]
+    TO_SOURCE_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    scope: _type_pb2.Scope
+    collection: str
+    from_source: str
+    to_source: str
+    request_id: str
+    def __init__(self, scope: _Optional[_Union[_type_pb2.Scope, _Mapping]] = ..., collection: _Optional[str] = ..., from_source: _Optional[str] = ..., to_source: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class MoveSourceResponse(_message.Message):
+    __slots__ = ("source_count", "memory_count")
+    SOURCE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_COUNT_FIELD_NUMBER: _ClassVar[int]
+    source_count: int
+    memory_count: int
+    def __init__(self, source_count: _Optional[int] = ..., memory_count: _Optional[int] = ...) -> None: ...
+
+class ResolveSourcesRequest(_message.Message):
+    __slots__ = ("scope", "collection", "sources")
+    SCOPE_FIELD_NUMBER: _ClassVar[int]
+    COLLECTION_FIELD_NUMBER: _ClassVar[int]
+    SOURCES_FIELD_NUMBER: _ClassVar[int]
+    scope: _type_pb2.Scope
+    collection: str
+    sources: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, scope: _Optional[_Union[_type_pb2.Scope, _Mapping]] = ..., collection: _Optional[str] = ..., sources: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ResolveSourcesResponse(_message.Message):
+    __slots__ = ("source_ids", "last_move")
+    class SourceIdsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    SOURCE_IDS_FIELD_NUMBER: _ClassVar[int]
+    LAST_MOVE_FIELD_NUMBER: _ClassVar[int]
+    source_ids: _containers.ScalarMap[str, str]
+    last_move: int
+    def __init__(self, source_ids: _Optional[_Mapping[str, str]] = ..., last_move: _Optional[int] = ...) -> None: ...
 
 class CountMemoriesRequest(_message.Message):
     __slots__ = ("scope", "collection", "filter")

@@ -60,6 +60,16 @@ class MemoryServiceStub:
                 request_serializer=atlas_dot_memory_dot_v1_dot_memory__pb2.DeleteMemoriesRequest.SerializeToString,
                 response_deserializer=atlas_dot_memory_dot_v1_dot_memory__pb2.DeleteMemoriesResponse.FromString,
                 _registered_method=True)
+        self.MoveSource = channel.unary_unary(
+                '/atlas.memory.v1.MemoryService/MoveSource',
+                request_serializer=atlas_dot_memory_dot_v1_dot_memory__pb2.MoveSourceRequest.SerializeToString,
+                response_deserializer=atlas_dot_memory_dot_v1_dot_memory__pb2.MoveSourceResponse.FromString,
+                _registered_method=True)
+        self.ResolveSources = channel.unary_unary(
+                '/atlas.memory.v1.MemoryService/ResolveSources',
+                request_serializer=atlas_dot_memory_dot_v1_dot_memory__pb2.ResolveSourcesRequest.SerializeToString,
+                response_deserializer=atlas_dot_memory_dot_v1_dot_memory__pb2.ResolveSourcesResponse.FromString,
+                _registered_method=True)
         self.CountMemories = channel.unary_unary(
                 '/atlas.memory.v1.MemoryService/CountMemories',
                 request_serializer=atlas_dot_memory_dot_v1_dot_memory__pb2.CountMemoriesRequest.SerializeToString,
@@ -118,6 +128,25 @@ class MemoryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def MoveSource(self, request, context):
+        """Gives the memories of a source, or of everything below it, another source, and keeps their ids: what is ingested from there is them.
+
+        Safe to retry with the same `request_id`. Fails with `INVALID_ARGUMENT` if a source is empty, too long, or one lies within the other, or more than
+        20,000 memories would move; with `NOT_FOUND` for an unknown collection or a source without memories; with `ABORTED` (SOURCE_EXISTS),
+        naming both, if the new source has memories, (SOURCE_CHANGES) if writes left no gap, or if `request_id` was used with other content; with
+        `RESOURCE_EXHAUSTED` (DISK_FULL) below the free-space watermark.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResolveSources(self, request, context):
+        """Gives the ids behind sources: what the ids of their memories are derived from. Safe to retry; an unknown collection has none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CountMemories(self, request, context):
         """Counts memories. Safe to retry. Fails with `NOT_FOUND` for an unknown collection.
         """
@@ -162,6 +191,16 @@ def add_MemoryServiceServicer_to_server(servicer, server):
                     servicer.DeleteMemories,
                     request_deserializer=atlas_dot_memory_dot_v1_dot_memory__pb2.DeleteMemoriesRequest.FromString,
                     response_serializer=atlas_dot_memory_dot_v1_dot_memory__pb2.DeleteMemoriesResponse.SerializeToString,
+            ),
+            'MoveSource': grpc.unary_unary_rpc_method_handler(
+                    servicer.MoveSource,
+                    request_deserializer=atlas_dot_memory_dot_v1_dot_memory__pb2.MoveSourceRequest.FromString,
+                    response_serializer=atlas_dot_memory_dot_v1_dot_memory__pb2.MoveSourceResponse.SerializeToString,
+            ),
+            'ResolveSources': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResolveSources,
+                    request_deserializer=atlas_dot_memory_dot_v1_dot_memory__pb2.ResolveSourcesRequest.FromString,
+                    response_serializer=atlas_dot_memory_dot_v1_dot_memory__pb2.ResolveSourcesResponse.SerializeToString,
             ),
             'CountMemories': grpc.unary_unary_rpc_method_handler(
                     servicer.CountMemories,
@@ -310,6 +349,60 @@ class MemoryService:
             '/atlas.memory.v1.MemoryService/DeleteMemories',
             atlas_dot_memory_dot_v1_dot_memory__pb2.DeleteMemoriesRequest.SerializeToString,
             atlas_dot_memory_dot_v1_dot_memory__pb2.DeleteMemoriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MoveSource(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atlas.memory.v1.MemoryService/MoveSource',
+            atlas_dot_memory_dot_v1_dot_memory__pb2.MoveSourceRequest.SerializeToString,
+            atlas_dot_memory_dot_v1_dot_memory__pb2.MoveSourceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResolveSources(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atlas.memory.v1.MemoryService/ResolveSources',
+            atlas_dot_memory_dot_v1_dot_memory__pb2.ResolveSourcesRequest.SerializeToString,
+            atlas_dot_memory_dot_v1_dot_memory__pb2.ResolveSourcesResponse.FromString,
             options,
             channel_credentials,
             insecure,

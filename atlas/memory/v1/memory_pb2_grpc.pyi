@@ -52,6 +52,16 @@ class MemoryServiceStub:
 
     Safe to retry: what is gone counts 0. Fails with `INVALID_ARGUMENT` if none or several of the three are given.
     """
+    MoveSource: _grpc.UnaryUnaryMultiCallable[_memory_pb2.MoveSourceRequest, _memory_pb2.MoveSourceResponse]
+    """Gives the memories of a source, or of everything below it, another source, and keeps their ids: what is ingested from there is them.
+
+    Safe to retry with the same `request_id`. Fails with `INVALID_ARGUMENT` if a source is empty, too long, or one lies within the other, or more than
+    20,000 memories would move; with `NOT_FOUND` for an unknown collection or a source without memories; with `ABORTED` (SOURCE_EXISTS),
+    naming both, if the new source has memories, (SOURCE_CHANGES) if writes left no gap, or if `request_id` was used with other content; with
+    `RESOURCE_EXHAUSTED` (DISK_FULL) below the free-space watermark.
+    """
+    ResolveSources: _grpc.UnaryUnaryMultiCallable[_memory_pb2.ResolveSourcesRequest, _memory_pb2.ResolveSourcesResponse]
+    """Gives the ids behind sources: what the ids of their memories are derived from. Safe to retry; an unknown collection has none."""
     CountMemories: _grpc.UnaryUnaryMultiCallable[_memory_pb2.CountMemoriesRequest, _memory_pb2.CountMemoriesResponse]
     """Counts memories. Safe to retry. Fails with `NOT_FOUND` for an unknown collection."""
     QueryMemories: _grpc.UnaryUnaryMultiCallable[_memory_pb2.QueryMemoriesRequest, _memory_pb2.QueryMemoriesResponse]
@@ -85,6 +95,16 @@ class MemoryServiceAsyncStub(MemoryServiceStub):
 
     Safe to retry: what is gone counts 0. Fails with `INVALID_ARGUMENT` if none or several of the three are given.
     """
+    MoveSource: _aio.UnaryUnaryMultiCallable[_memory_pb2.MoveSourceRequest, _memory_pb2.MoveSourceResponse]  # type: ignore[assignment]
+    """Gives the memories of a source, or of everything below it, another source, and keeps their ids: what is ingested from there is them.
+
+    Safe to retry with the same `request_id`. Fails with `INVALID_ARGUMENT` if a source is empty, too long, or one lies within the other, or more than
+    20,000 memories would move; with `NOT_FOUND` for an unknown collection or a source without memories; with `ABORTED` (SOURCE_EXISTS),
+    naming both, if the new source has memories, (SOURCE_CHANGES) if writes left no gap, or if `request_id` was used with other content; with
+    `RESOURCE_EXHAUSTED` (DISK_FULL) below the free-space watermark.
+    """
+    ResolveSources: _aio.UnaryUnaryMultiCallable[_memory_pb2.ResolveSourcesRequest, _memory_pb2.ResolveSourcesResponse]  # type: ignore[assignment]
+    """Gives the ids behind sources: what the ids of their memories are derived from. Safe to retry; an unknown collection has none."""
     CountMemories: _aio.UnaryUnaryMultiCallable[_memory_pb2.CountMemoriesRequest, _memory_pb2.CountMemoriesResponse]  # type: ignore[assignment]
     """Counts memories. Safe to retry. Fails with `NOT_FOUND` for an unknown collection."""
     QueryMemories: _aio.UnaryUnaryMultiCallable[_memory_pb2.QueryMemoriesRequest, _memory_pb2.QueryMemoriesResponse]  # type: ignore[assignment]
@@ -145,6 +165,28 @@ class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Safe to retry: what is gone counts 0. Fails with `INVALID_ARGUMENT` if none or several of the three are given.
         """
+
+    @_abc_1.abstractmethod
+    def MoveSource(
+        self,
+        request: _memory_pb2.MoveSourceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_memory_pb2.MoveSourceResponse, _abc.Awaitable[_memory_pb2.MoveSourceResponse]]:
+        """Gives the memories of a source, or of everything below it, another source, and keeps their ids: what is ingested from there is them.
+
+        Safe to retry with the same `request_id`. Fails with `INVALID_ARGUMENT` if a source is empty, too long, or one lies within the other, or more than
+        20,000 memories would move; with `NOT_FOUND` for an unknown collection or a source without memories; with `ABORTED` (SOURCE_EXISTS),
+        naming both, if the new source has memories, (SOURCE_CHANGES) if writes left no gap, or if `request_id` was used with other content; with
+        `RESOURCE_EXHAUSTED` (DISK_FULL) below the free-space watermark.
+        """
+
+    @_abc_1.abstractmethod
+    def ResolveSources(
+        self,
+        request: _memory_pb2.ResolveSourcesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_memory_pb2.ResolveSourcesResponse, _abc.Awaitable[_memory_pb2.ResolveSourcesResponse]]:
+        """Gives the ids behind sources: what the ids of their memories are derived from. Safe to retry; an unknown collection has none."""
 
     @_abc_1.abstractmethod
     def CountMemories(

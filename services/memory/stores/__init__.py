@@ -18,7 +18,7 @@ async def open_store(settings: StoreSettings, *, data_dir: Path) -> AsyncIterato
 
     Args:
         settings: Which store, and how it is run.
-        data_dir: The data folder; only the edge store keeps anything in it.
+        data_dir: The data folder; the qdrant store keeps nothing in it.
 
     Raises:
         StartupError: The engine or server does not answer, is too old, or is in use.
@@ -34,3 +34,8 @@ async def open_store(settings: StoreSettings, *, data_dir: Path) -> AsyncIterato
 
             async with open_qdrant_store(settings) as qdrant:
                 yield qdrant
+        case "lancedb":
+            from .lancedb import open_lance_store
+
+            async with open_lance_store(data_dir) as lance:
+                yield lance

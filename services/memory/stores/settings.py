@@ -14,11 +14,19 @@ class StoreSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
-    store: Literal["edge", "qdrant"] = "edge"
-    """`edge` = engine in a child process, data in the data folder; `qdrant` = a Qdrant server."""
-    dense_datatype: Literal["float32", "float16", "turbo8"] = "float32"
-    """How dense vectors are stored in indexes created from now on; `turbo8` exists in `edge` only
-    and searches about 3.5 times as fast at a recall of .986."""
+    store: Literal["edge", "qdrant", "lancedb"] = "edge"
+    """`edge` = engine in a child process, data in the data folder; `qdrant` = a Qdrant server;
+    `lancedb` = LanceDB tables in the data folder, which need the extra `lancedb`."""
+    edge_scan_datatype: Literal["float32", "float16", "turbo8"] = "turbo8"
+    """What the `edge` store scans in a search of an index that is created from now on. The full
+    vectors are always kept and decide values and order; `turbo8` and `float16` are copies, a quarter
+    and half as large, that find the candidates; `float32` = no copy."""
+    edge_graph_from_points: int | None = Field(default=None, ge=1_000, le=1_000_000_000)
+    """Points from which on the `edge` store builds a graph (HNSW) over an index, beside the searches;
+    None = it always scans, which finds every neighbour."""
+    edge_vacuum_share: float = Field(default=0.3, ge=0.05, le=1.0)
+    """Share of dead vectors, of points that were overwritten or deleted, from which on the `edge`
+    store clears them away, beside the searches."""
     engine_start_timeout_ms: int = Field(default=30_000, ge=1_000, le=600_000)
     """Milliseconds until a starting engine must be ready; for a server, until it must answer."""
     engine_lock_wait_ms: int = Field(default=10_000, ge=0, le=600_000)
@@ -40,6 +48,9 @@ class StoreSettings(BaseModel):
     """Whether the connection to the Qdrant server is encrypted."""
     qdrant_api_key: SecretStr | None = None
     """API key of the Qdrant server; None = it asks for none."""
+    qdrant_datatype: Literal["float32", "float16"] = "float32"
+    """How a Qdrant server stores the dense vectors of collections that are created from now on;
+    `float16` halves their size and rounds similarities by up to .0005."""
     qdrant_flush_interval_ms: int = Field(default=5_000, ge=1, le=600_000)
     """The server's own `storage.optimizers.flush_interval_sec` in milliseconds: writes count as on
     disk after twice this time."""

@@ -14,13 +14,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from atlas import failpoints
 from atlas.errors import AtlasError, NotFoundError, StartupError
+from atlas.failpoints import failpoint
+from atlas.garbage import calm_garbage_collection
 
+from ...failpoints import FAILPOINTS
 from ...locks import hold
 from ...operations import Operation
 from . import protocol
+from .background import die_with_parent, step_back
+from .layout import check_spec
 from .protocol import Answer, Call, Fault
-from .shard import Shard, check_spec
+from .shard import Shard
 
 LOCK_NAME = "engine.lock"
 """Lock file of the engine, beside its data folder's indexes."""
@@ -35,9 +41,12 @@ class Engine:
         """Opens nothing yet: indexes are opened when they are ensured."""
         self._folder = folder
         self._shards: dict[str, Shard] = {}
+        self.spoilt = False
+        """Whether a flush failed: a later one may succeed without having written what this one lost."""
 
     def close(self) -> None:
         """Flushes and closes every index."""
+        failpoint("engine.close.before")
         for shard in self._shards.values():
             shard.close()
         self._shards.clear()
@@ -72,14 +81,34 @@ class Engine:
                 return self._shard(index).count(generation, condition)
             case protocol.Facet(index, generation, key, condition):
                 return self._shard(index).facet(generation, key, condition)
-            case protocol.Flush(index):
-                self._shard(index).flush()
+            case protocol.State(index):
+                return self._shard(index).state
+            case protocol.Rebuild(spec, graph):
+                home = self._folder / spec.name
+                step_back(lambda: Shard.rebuild(home, spec, graph=graph))
+                self._shards[spec.name] = Shard.loaded(home)
                 return None
+            case protocol.Reopen(index):
+                old, self._shards[index] = self._shard(index), Shard.loaded(self._folder / index)
+                old.close()
+                return None
+            case protocol.Flush(index):
+                self._flush(self._shard(index))
+                return None
+
+    def _flush(self, shard: Shard) -> None:
+        self.spoilt = True
+        failpoint("engine.flush.before")
+        shard.flush()
+        failpoint("engine.flush.after")
+        self.spoilt = False
 
     def _apply(self, operations: Sequence[Operation]) -> bool:
         done = True
         for operation in operations:
+            failpoint("engine.operation.before")
             done = self._shard(operation.index).apply(operation) and done
+            failpoint("engine.operation.after")
         return done
 
     def _ensure(self, call: protocol.EnsureIndex) -> bool:
@@ -87,7 +116,8 @@ class Engine:
         if spec.name in self._shards:
             check_spec(self._folder / spec.name, spec)
             return False
-        self._shards[spec.name], created = Shard.opened(self._folder, spec, call.datatype)
+        self._shards[spec.name], created = Shard.opened(self._folder, spec, call.scan)
+        failpoint("engine.open.after")
         return created
 
     def _shard(self, index: str) -> Shard:
@@ -98,15 +128,24 @@ class Engine:
 
 
 def serve(engine: Engine, questions: BinaryIO, answers: BinaryIO) -> None:
-    """Says that it is ready, then answers until `questions` ends."""
+    """Says that it is ready, then answers until `questions` ends, or a flush failed: its successor gets the journal again."""
     _write(answers, protocol.encode(Answer()))
-    while (body := protocol.read_frame(questions.read)) is not None:
-        _write(answers, engine.answer(body))
+    failpoint("engine.ready.after")
+    while not engine.spoilt and (body := protocol.read_frame(questions.read)) is not None:
+        failpoint("engine.message.before")
+        answer = engine.answer(body)
+        failpoint("engine.answer.before")
+        _write(answers, answer)
+        failpoint("engine.answer.after")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the process; returns its exit status."""
     options = _options(arguments)
+    failpoints.arm(os.environ, FAILPOINTS)
+    if options.background:
+        die_with_parent()
+    calm_garbage_collection()
     # The parent decides when to end, by closing the pipe, so that writes can drain first.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
@@ -115,6 +154,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     try:
         with hold(options.folder / LOCK_NAME, wait_s=options.lock_wait_ms / 1000):
+            failpoint("engine.lock.after")
             engine = Engine(options.folder)
             try:
                 serve(engine, sys.stdin.buffer, answers)
@@ -132,6 +172,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="The vector engine of ATLAS memory.")
     parser.add_argument("folder", type=Path, help="folder of the indexes and of the lock file")
     parser.add_argument("--lock-wait-ms", type=int, default=0, help="how long to wait for the lock")
+    parser.add_argument("--background", action="store_true", help="end when the parent does, even in mid-call")
     return parser.parse_args(arguments)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from enum import Enum
 from typing import Generic, TypeVar
@@ -27,12 +26,10 @@ class Lanes(Generic[T]):
         """Starts empty."""
         self._queues: dict[Lane, deque[T]] = {lane: deque() for lane in Lane}
         self._passed = 0
-        self._filled = asyncio.Event()
 
     def put(self, lane: Lane, item: T) -> None:
         """Appends an item."""
         self._queues[lane].append(item)
-        self._filled.set()
 
     def take(self) -> T | None:
         """Removes and returns the next item: a read, unless a write has waited for long enough."""
@@ -42,10 +39,3 @@ class Lanes(Generic[T]):
             return reads.popleft()
         self._passed = 0
         return writes.popleft() if writes else None
-
-    async def next(self) -> T:
-        """Returns the next item as soon as there is one."""
-        while (item := self.take()) is None:
-            self._filled.clear()
-            await self._filled.wait()
-        return item

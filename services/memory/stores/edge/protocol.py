@@ -33,7 +33,8 @@ class EnsureIndex(msgspec.Struct, frozen=True, tag="ensure"):
     """Opens or creates an index; answered with whether it was created."""
 
     spec: IndexSpec
-    datatype: DenseDatatype
+    scan: DenseDatatype
+    """What the dense branch scans in an index that is created now."""
 
 
 class Apply(msgspec.Struct, frozen=True, tag="apply"):
@@ -93,13 +94,44 @@ class Facet(msgspec.Struct, frozen=True, tag="facet"):
     condition: StoreFilter | None
 
 
+class IndexState(msgspec.Struct, frozen=True, array_like=True):
+    """How large and how worn an index is."""
+
+    points: int
+    """Points that live."""
+    dead: int
+    """Vectors of points that were overwritten or deleted."""
+    graph_points: int
+    """Points that had a graph when it was built; 0 = it has none."""
+
+
+class State(msgspec.Struct, frozen=True, tag="state"):
+    """Asks how large and how worn an index is; answered with an `IndexState`."""
+
+    index: str
+
+
+class Rebuild(msgspec.Struct, frozen=True, tag="rebuild"):
+    """Clears an index of dead vectors and opens it; for a second engine on a copy. Answered with None."""
+
+    spec: IndexSpec
+    graph: bool
+    """Whether a graph is built as well."""
+
+
+class Reopen(msgspec.Struct, frozen=True, tag="reopen"):
+    """Opens the shard of an index that has been put in use and closes the one before; answered with None."""
+
+    index: str
+
+
 class Flush(msgspec.Struct, frozen=True, tag="flush"):
     """Writes one index to disk; answered with None."""
 
     index: str
 
 
-Call = EnsureIndex | Apply | Project | Search | Retrieve | Scroll | Count | Facet | Flush
+Call = EnsureIndex | Apply | Project | Search | Retrieve | Scroll | Count | Facet | State | Rebuild | Reopen | Flush
 """What memory asks."""
 
 

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
 
-import msgspec
 import numpy as np
 import qdrant_edge as edge
-
-from atlas.errors import SchemaMismatchError
 
 from ...operations import (
     DeleteGeneration,
     DeletePoints,
     IndexSpec,
     Operation,
+    Point,
     ReplacePayloads,
     SalienceProjection,
     UpsertPoints,
@@ -30,41 +26,35 @@ from ...operations import (
 from ...store import BranchResult, Page, SearchRequest, StoredPoint, StoreFilter
 from .. import branches
 from ..branches import Found
-from ..schema import (
-    DENSE,
-    INTEGER_KEYS,
-    KEYWORD_KEYS,
-    LEXICAL,
-    TENANT_KEY,
-    TEXT_KEYS,
-)
+from ..schema import DENSE, LEXICAL
+from . import layout
+from .dense import DenseBranch
 from .filters import having, older_than, within
 from .labels import Labels
-from .protocol import DenseDatatype
+from .layout import SCAN, Current
+from .loading import load
+from .protocol import DenseDatatype, IndexState
+from .wear import Wear
 
-_DATATYPES = {
-    "float32": edge.VectorStorageDatatype.Float32,
-    "float16": edge.VectorStorageDatatype.Float16,
-    "turbo8": edge.VectorStorageDatatype.Turbo8,
-}
-_EXACT = edge.SearchParams(exact=True)
 _DELETE_STEP = 1024
 """Points that one message deletes of a generation, so that reads wait a few milliseconds."""
 _FACET_LIMIT = 1_000_000
 _NOTHING: Mapping[str, float] = {}
-_Branch = Callable[[SearchRequest, edge.Filter, int], list[Found]]
 
 
 class Shard:
     """An open index. Every call blocks; none of them may overlap another process's."""
 
-    def __init__(self, shard: edge.EdgeShard) -> None:
-        """Wraps an open shard; `opened` is the way to one."""
+    def __init__(self, shard: edge.EdgeShard, home: Path) -> None:
+        """Wraps the open shard that is in use in `home`; `opened` is the way to one."""
         self._shard = shard
+        self._used = layout.current(home)
+        self._wear = Wear(home / self._used.shard, points=shard.info().points_count)
         self._labels = Labels(shard)
+        self._dense = DenseBranch(shard, self._used)
 
     @classmethod
-    def opened(cls, folder: Path, spec: IndexSpec, datatype: DenseDatatype) -> tuple[Shard, bool]:
+    def opened(cls, folder: Path, spec: IndexSpec, scan: DenseDatatype) -> tuple[Shard, bool]:
         """Opens the index of `spec`, creating it where it is missing.
 
         Returns:
@@ -76,18 +66,43 @@ class Shard:
         home = folder / spec.name
         created = not home.exists()
         if created:
-            _create(home, spec, datatype)
-        check_spec(home, spec)
-        shard = cls(edge.EdgeShard.load(str(home / "shard")))
-        shard._ensure_payload_indexes()
-        return shard, created
+            layout.create(home, spec, scan, _ensure_payload_indexes)
+        layout.check_spec(home, spec)
+        return cls.loaded(home), created
+
+    @classmethod
+    def loaded(cls, home: Path) -> Shard:
+        """Opens the shard that is in use in an index's folder."""
+        shard = load(home / layout.current(home).shard)
+        _ensure_payload_indexes(shard)
+        return cls(shard, home)
+
+    @staticmethod
+    def rebuild(home: Path, spec: IndexSpec, *, graph: bool) -> None:
+        """Clears away dead vectors and, if asked for, builds a graph; takes seconds to minutes and is for a copy alone."""
+        used = layout.current(home)
+        shard = edge.EdgeShard.load(str(home / used.shard), layout.config(spec, used.scan, graph=graph, thorough=True))
+        shard.optimize()
+        points = shard.info().points_count
+        shard.flush()
+        shard.close()
+        Wear.reset(home / used.shard)
+        layout.make_current(home, Current(used.shard, used.scan, points if graph else 0))
+
+    @property
+    def state(self) -> IndexState:
+        """How large and how worn it is."""
+        points = self._shard.info().points_count
+        return IndexState(points, self._wear.dead(points), self._used.graph_points)
 
     def close(self) -> None:
         """Flushes and closes it."""
+        self._wear.save()
         self._shard.close()
 
     def flush(self) -> None:
         """Writes everything that was applied to disk."""
+        self._wear.save()
         self._shard.flush()
 
     def apply(self, operation: Operation) -> bool:
@@ -96,6 +111,7 @@ class Shard:
         match operation:
             case UpsertPoints():
                 self._upsert(operation)
+                self._wear.written(len(operation.points))
                 self._labels.remember(operation)
             case ReplacePayloads():
                 self._replace_payloads(operation)
@@ -117,14 +133,14 @@ class Shard:
         dense = lexical = None
         similarities = lexicals = _NOTHING
         if request.dense is not None:
-            dense = branches.ordered(self._dense(request, condition, request.depth))
+            dense = branches.ordered(self._dense.nearest(request.dense, condition, request.depth))
         if request.terms:
             lexical = branches.ordered(self._lexical(request, condition, request.depth))
-        if dense is not None and lexical is not None:
-            similarities = self._fill(self._dense, request, branches.only_in_first(lexical, dense))
+        if request.dense is not None and dense is not None and lexical is not None:
+            similarities = dict(self._dense.values(request.dense, branches.only_in_first(lexical, dense)))
             # A branch that listed less than it may has listed everything that has a term.
             if len(lexical) >= request.depth:
-                lexicals = self._fill(self._lexical, request, branches.only_in_first(dense, lexical))
+                lexicals = self._lexical_values(request, branches.only_in_first(dense, lexical))
         return branches.merged(
             dense,
             lexical,
@@ -137,7 +153,10 @@ class Shard:
     def retrieve(self, generation: str, memory_ids: Sequence[str], *, with_vectors: bool) -> list[StoredPoint]:
         """Reads points by `memory_id`; those that do not exist are left out."""
         ids = cast("list[edge.PointId]", [point_id(generation, memory_id) for memory_id in memory_ids])
-        return [_stored(record) for record in self._shard.retrieve(ids, with_payload=True, with_vector=with_vectors)]
+        return [
+            _stored(record)
+            for record in self._shard.retrieve(ids, with_payload=True, with_vector=[DENSE, LEXICAL] if with_vectors else False)
+        ]
 
     def scroll(self, generation: str, condition: StoreFilter | None, limit: int, after: str | None) -> Page:
         """Reads matching points in the order of their ids, from the id `after` on."""
@@ -166,19 +185,20 @@ class Shard:
         points = [
             edge.Point(
                 point_id(point.generation, point.memory_id),
-                # The engine takes arrays as they are; its stub names lists alone.
-                cast(
-                    "Any",
-                    {
-                        DENSE: point.dense,
-                        LEXICAL: edge.SparseVector(cast("Any", point.sparse_indices), cast("Any", point.sparse_values)),
-                    },
-                ),
+                self._vectors(point),
                 stored_payload(point.generation, point.memory_id, point.payload),
             )
             for point in operation.points
         ]
         self._shard.update(edge.UpdateOperation.upsert_points(points))
+
+    def _vectors(self, point: Point) -> Any:
+        # The engine takes arrays as they are; its stub names lists alone.
+        terms = edge.SparseVector(cast("Any", point.sparse_indices), cast("Any", point.sparse_values))
+        vectors = {DENSE: point.dense, LEXICAL: terms}
+        if self._used.scanned == SCAN:
+            vectors[SCAN] = point.dense
+        return vectors
 
     def _replace_payloads(self, operation: ReplacePayloads) -> None:
         for memory_id, payload in operation.payloads.items():
@@ -205,31 +225,24 @@ class Shard:
         self._delete([record.id for record in records])
         return following is None
 
-    def _dense(self, request: SearchRequest, condition: edge.Filter, limit: int) -> list[Found]:
-        query = edge.Query.Nearest(cast("Any", request.dense), using=DENSE)
-        return self._query(query, condition, limit, _EXACT)
-
     def _lexical(self, request: SearchRequest, condition: edge.Filter, limit: int) -> list[Found]:
         ids = branches.term_ids(request.terms)
         query = edge.Query.Nearest(edge.SparseVector(ids, [1.0] * len(ids)), using=LEXICAL)
         corpus = edge.IdfParams(corpus=within(request.generation))
-        return self._query(query, condition, limit, edge.SearchParams(idf=corpus))
-
-    def _query(self, query: edge.Query, condition: edge.Filter, limit: int, params: edge.SearchParams) -> list[Found]:
         hits = self._shard.query(
             edge.QueryRequest(
                 limit,
                 query=query,
                 filter=condition,
-                params=params,
+                params=edge.SearchParams(idf=corpus),
                 with_payload=False,
                 with_vector=False,
             )
         )
         return [Found(cast("UUID", hit.id).hex, hit.score) for hit in hits]
 
-    def _fill(self, branch: _Branch, request: SearchRequest, ids: set[str]) -> Mapping[str, float]:
-        return dict(branch(request, having(ids), len(ids))) if ids else _NOTHING
+    def _lexical_values(self, request: SearchRequest, ids: set[str]) -> Mapping[str, float]:
+        return dict(self._lexical(request, having(ids), len(ids))) if ids else _NOTHING
 
     def _coverage(self, request: SearchRequest, lexical: list[Found] | None) -> float:
         if not lexical:
@@ -239,68 +252,12 @@ class Shard:
             return 0.0
         return branches.coverage(request.terms, cast("Any", best[0].vector)[LEXICAL].indices)
 
-    def _ensure_payload_indexes(self) -> None:
-        present = self._shard.info().payload_schema
-        for key, schema in _payload_indexes().items():
-            if key not in present:
-                self._shard.update(edge.UpdateOperation.create_field_index(key, schema))
 
-
-def _payload_indexes() -> dict[str, edge.PayloadSchemaParams]:
-    return {
-        TENANT_KEY: edge.KeywordIndexParams(is_tenant=True),
-        **{key: edge.KeywordIndexParams() for key in KEYWORD_KEYS},
-        **{key: edge.IntegerIndexParams(lookup=True, range=True) for key in INTEGER_KEYS},
-        **{key: edge.TextIndexParams(tokenizer=edge.TokenizerType.Word, lowercase=True) for key in TEXT_KEYS},
-    }
-
-
-def _create(home: Path, spec: IndexSpec, datatype: DenseDatatype) -> None:
-    """Makes an empty index aside and moves it in place, so that a half-made one is never loaded."""
-    draft = home.with_suffix(".draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    config = edge.EdgeConfig(
-        vectors={DENSE: edge.EdgeVectorParams(spec.dimension, edge.Distance.Cosine, datatype=_DATATYPES[datatype])},
-        sparse_vectors={LEXICAL: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
-        wal_enabled=True,
-        # Searches come one by one, and their vectors are one segment: more threads wait for work in a loop, at the cost of the other parts.
-        max_search_threads=1,
-    )
-    shard = edge.EdgeShard.create(str(draft / "shard"), config)
-    Shard(shard)._ensure_payload_indexes()
-    shard.flush()
-    shard.close()
-    with (draft / "spec.json").open("wb") as file:
-        file.write(msgspec.json.encode(spec))
-        file.flush()
-        os.fsync(file.fileno())
-    draft.rename(home)
-    _fsync_folder(home.parent)
-
-
-def _fsync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def check_spec(home: Path, spec: IndexSpec) -> None:
-    """Compares an index on disk with the one that is asked for.
-
-    Raises:
-        SchemaMismatchError: They differ.
-    """
-    stored = msgspec.json.decode((home / "spec.json").read_bytes(), type=IndexSpec)
-    if stored != spec:
-        raise SchemaMismatchError(
-            f"index {spec.name} holds {stored}, but {spec} is asked for",
-            index=spec.name,
-            stored=stored,
-            wanted=spec,
-        )
+def _ensure_payload_indexes(shard: edge.EdgeShard) -> None:
+    present = shard.info().payload_schema
+    for key, schema in layout.payload_indexes().items():
+        if key not in present:
+            shard.update(edge.UpdateOperation.create_field_index(key, schema))
 
 
 def _stored(record: edge.Record) -> StoredPoint:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,8 +11,10 @@ from typing import TypeVar
 
 import msgspec
 
-from atlas.errors import NotFoundError
+from atlas.errors import AtlasError, NotFoundError
+from atlas.failpoints import failpoint
 
+from ...background import background
 from ...operations import cut, cut_projections, from_wire, item_count
 from ...store import (
     READ_TIMEOUT_S,
@@ -32,6 +36,7 @@ from ..validation import check_cursor, check_dense, check_facet, check_operation
 from . import protocol
 from .lanes import Lane
 from .process import EngineProcess
+from .rebuild import Builder, BuildRule, discard_builds
 from .supervisor import EngineLimits, Supervisor
 
 T = TypeVar("T")
@@ -44,9 +49,14 @@ PROJECTIONS_A_MESSAGE = 256
 DATA_FOLDER = "engine"
 """Folder of the indexes inside the data folder."""
 
+SHAPE_INTERVAL_S = 30.0
+"""Time between looks at the shape of the indexes."""
+
+_LOG = logging.getLogger(__name__)
 _BOOL = msgspec.msgpack.Decoder(bool)
 _INT = msgspec.msgpack.Decoder(int)
 _NONE = msgspec.msgpack.Decoder(type(None))
+_STATE = msgspec.msgpack.Decoder(protocol.IndexState)
 _COUNTS = msgspec.msgpack.Decoder(dict[str, int])
 _RESULTS = msgspec.msgpack.Decoder(list[BranchResult])
 _POINTS = msgspec.msgpack.Decoder(list[StoredPoint], dec_hook=from_wire)
@@ -56,13 +66,18 @@ _PAGE = msgspec.msgpack.Decoder(Page, dec_hook=from_wire)
 class EdgeStore:
     """`Store` over the embedded engine; `open_edge_store` is the way to one."""
 
-    def __init__(self, folder: Path, limits: EngineLimits, datatype: protocol.DenseDatatype) -> None:
+    def __init__(self, folder: Path, limits: EngineLimits, scan: protocol.DenseDatatype, *, rule: BuildRule, watermark_bytes: int) -> None:
         """Starts nothing yet."""
         self.on_restart: Replay | None = None
         """Called after the engine came back, before the store serves again."""
         self._supervisor = Supervisor(folder, limits, self._prepare)
-        self._datatype = datatype
+        self._scan = scan
         self._specs: dict[str, IndexSpec] = {}
+        self._folder = folder
+        self._rule = rule
+        self._writing = asyncio.Lock()
+        self._building = asyncio.Lock()
+        self._builder = Builder(folder, self._write, lambda: self.engine_pid, self._writing, watermark_bytes=watermark_bytes)
 
     @property
     def state(self) -> StoreState:
@@ -80,6 +95,7 @@ class EdgeStore:
         Raises:
             StartupError: It did not start.
         """
+        discard_builds(self._folder)
         await self._supervisor.start()
 
     async def stop(self) -> None:
@@ -92,7 +108,7 @@ class EdgeStore:
 
     async def ensure_index(self, spec: IndexSpec) -> bool:
         """Opens an index, creating it where it is missing; True if it was created now."""
-        call = protocol.EnsureIndex(spec, self._datatype)
+        call = protocol.EnsureIndex(spec, self._scan)
         created = _BOOL.decode(await self._write(call))
         self._specs[spec.name] = spec
         return created
@@ -100,13 +116,15 @@ class EdgeStore:
     async def apply(self, operations: Sequence[Operation]) -> None:
         """Applies operations in order, a few dozen points a message."""
         self.check(operations)
-        await _apply(self._write, operations)
+        async with self._writing:
+            await _apply(self._noted_write, operations)
 
     async def project(self, projections: Sequence[SalienceProjection]) -> None:
         """Writes saliences beside points, `PROJECTIONS_A_MESSAGE` of them a message."""
         check_projections(projections, self._specs)
-        for group in cut_projections(projections, limit=PROJECTIONS_A_MESSAGE):
-            _NONE.decode(await self._write(protocol.Project(tuple(group))))
+        async with self._writing:
+            for group in cut_projections(projections, limit=PROJECTIONS_A_MESSAGE):
+                _NONE.decode(await self._noted_write(protocol.Project(tuple(group))))
 
     async def search(self, requests: Sequence[SearchRequest], *, timeout_s: float = READ_TIMEOUT_S) -> list[BranchResult]:
         """Runs searches with one message and one answer."""
@@ -176,7 +194,31 @@ class EdgeStore:
     async def flush(self) -> None:
         """Has the engine write everything to disk, one index a message."""
         for index in list(self._specs):
-            _NONE.decode(await self._write(protocol.Flush(index)))
+            async with self._writing:
+                _NONE.decode(await self._write(protocol.Flush(index)))
+
+    async def rebuild(self, index: str, *, graph: bool) -> None:
+        """Clears an index of dead vectors and gives it a graph, or takes it away, while it serves.
+
+        Raises:
+            NotFoundError: The index was not ensured.
+            DiskFullError: There is no space for a copy.
+            DependencyDownError: An engine went away; the index is as it was.
+        """
+        async with self._building:
+            await self._builder.build(self._require(index), graph=graph)
+
+    async def keep_in_shape(self) -> None:
+        """Builds indexes anew as they wear and grow; runs until it is cancelled."""
+        while True:
+            await asyncio.sleep(SHAPE_INTERVAL_S)
+            for index in list(self._specs):
+                try:
+                    state = _STATE.decode(await self._write(protocol.State(index)))
+                    if self._rule.is_due(state):
+                        await self.rebuild(index, graph=self._rule.wants_graph(state.points))
+                except (AtlasError, OSError) as error:
+                    _LOG.warning("index was not built anew", extra={"index": index, "cause": str(error)})
 
     async def _prepare(self, process: EngineProcess) -> None:
         """Opens the indexes in a fresh engine and has the tail applied to it."""
@@ -188,7 +230,7 @@ class EdgeStore:
             await _apply(ask, operations)
 
         for spec in list(self._specs.values()):
-            await ask(protocol.EnsureIndex(spec, self._datatype))
+            await ask(protocol.EnsureIndex(spec, self._scan))
         if self.on_restart is not None:
             await self.on_restart(apply)
 
@@ -199,10 +241,19 @@ class EdgeStore:
         # No limit of its own: an engine that does not answer is killed, which ends the wait.
         return await self._supervisor.ask(call, Lane.WRITE, timeout_s=None)
 
-    def _check_search(self, request: SearchRequest, field: str) -> None:
-        spec = self._specs.get(request.index)
+    async def _noted_write(self, call: protocol.Call) -> msgspec.Raw:
+        answer = await self._write(call)
+        self._builder.note(call)
+        return answer
+
+    def _require(self, index: str) -> IndexSpec:
+        spec = self._specs.get(index)
         if spec is None:
-            raise NotFoundError(f"index {request.index!r} was not ensured", index=request.index)
+            raise NotFoundError(f"index {index!r} was not ensured", index=index)
+        return spec
+
+    def _check_search(self, request: SearchRequest, field: str) -> None:
+        spec = self._require(request.index)
         if request.dense is not None:
             check_dense(request.dense, spec.dimension, f"{field}.dense")
         check_filter(request.filter)
@@ -210,8 +261,10 @@ class EdgeStore:
 
 async def _apply(ask: Ask, operations: Sequence[Operation]) -> None:
     for call in _messages(operations):
+        failpoint("store.message.before")
         while not _BOOL.decode(await ask(call)):
             pass  # each turn deletes a bounded part of a generation
+        failpoint("store.message.after")
 
 
 def _messages(operations: Sequence[Operation]) -> Iterator[protocol.Apply]:
@@ -246,9 +299,11 @@ async def open_edge_store(settings: StoreSettings, data_dir: Path) -> AsyncItera
         stop_grace_s=settings.engine_stop_grace_ms / 1000,
     )
     folder = data_dir / DATA_FOLDER
-    store = EdgeStore(folder, limits, settings.dense_datatype)
+    rule = BuildRule(settings.edge_graph_from_points, settings.edge_vacuum_share)
+    store = EdgeStore(folder, limits, settings.edge_scan_datatype, rule=rule, watermark_bytes=settings.free_space_watermark_bytes)
     await store.start()
     try:
-        yield store
+        async with background(shape=store.keep_in_shape()):
+            yield store
     finally:
         await store.stop()

@@ -1,0 +1,166 @@
+"""The memory service alone, over gRPC: dense search, search with both branches, and the write-back of a search.
+
+python -m bench memory [--memories 10000] [--calls 300]
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+from atlas.channel import call, open_channel
+from atlas.client import AsyncAtlas
+from atlas.deadlines import Deadline
+from atlas.embedder.v1 import embedder_pb2, embedder_pb2_grpc
+from atlas.evaluation import percentiles
+from atlas.memory.v1 import memory_pb2, memory_pb2_grpc, salience_pb2, salience_pb2_grpc
+from atlas.reranker.v1 import reranker_pb2, reranker_pb2_grpc
+from atlas.type.v1 import type_pb2
+
+from . import corpus, machine, processes
+from .system import System, running
+from .writes import fsync_ms
+
+POOL = 20
+"""Members of a pool, and events of a write-back."""
+COLLECTION = "bench"
+_SCOPE = type_pb2.Scope(tenant="default", principal="bench")
+_DEADLINE_S = 30.0
+
+
+class Calls:
+    """What is measured: each method makes one call."""
+
+    def __init__(
+        self, memories: memory_pb2_grpc.MemoryServiceAsyncStub, ledger: salience_pb2_grpc.SalienceServiceAsyncStub, calibration_version: str
+    ) -> None:
+        self._memories = memories
+        self._ledger = ledger
+        self._calibration_version = calibration_version
+
+    async def search(self, text: str, vector: type_pb2.NamedVector) -> memory_pb2.QueryMemoriesResponse:
+        """Finds the candidates of a query; an empty text leaves the lexical branch out."""
+        request = memory_pb2.QueryMemoriesRequest(scope=_SCOPE, collections=[COLLECTION], text=text, vectors=[vector], candidate_count=POOL)
+        reply = await call(self._memories.QueryMemories, request, deadline=Deadline.after(_DEADLINE_S))
+        if len(reply.candidates) != POOL:
+            raise RuntimeError(f"a search found {len(reply.candidates)} of {POOL} candidates: it measures nothing")
+        return reply
+
+    async def record(self, found: memory_pb2.QueryMemoriesResponse, vector: type_pb2.NamedVector, durability: str) -> None:
+        """Writes the evidence of one search back, under a new id."""
+        reply = await call(self._ledger.RecordEvents, self._evidence(found, vector, durability), deadline=Deadline.after(_DEADLINE_S))
+        if reply.accepted_count != POOL:
+            raise RuntimeError(f"a write-back counted {reply.accepted_count} of {POOL} events: it measures nothing")
+
+    def _evidence(
+        self, found: memory_pb2.QueryMemoriesResponse, vector: type_pb2.NamedVector, durability: str
+    ) -> salience_pb2.RecordEventsRequest:
+        return salience_pb2.RecordEventsRequest(
+            scope=_SCOPE,
+            search_id=uuid4().hex,
+            query=vector.dense,
+            fingerprint=vector.fingerprint,
+            durability=f"DURABILITY_{durability}",
+            pool=[
+                salience_pb2.PoolEntry(
+                    memory_id=one.memory.memory_id,
+                    collection=one.memory.collection,
+                    generation=one.memory.generation,
+                    pool="POOL_CLEAN",
+                    rank=one.pool_rank,
+                    propensity=1.0,
+                )
+                for one in found.candidates
+            ],
+            events=[
+                salience_pb2.Event(
+                    memory_id=one.memory.memory_id,
+                    kind="EVENT_KIND_RERANK",
+                    raw_score=0.5,
+                    score_kind="SCORE_KIND_MAXSIM",
+                    relevance=0.25,
+                    calibration_version=self._calibration_version,
+                    rank_before_salience=one.pool_rank,
+                )
+                for one in found.candidates
+            ],
+        )
+
+
+def main(memory_count: int, call_count: int) -> None:
+    """Prints the table."""
+    print(machine.describe())
+    with running() as system:
+        asyncio.run(_measure(system, memory_count, call_count))
+
+
+async def _measure(system: System, memory_count: int, call_count: int) -> None:
+    async with AsyncAtlas(system.address(), timeout_s=60.0) as client:
+        async for reply in client.ingest(corpus.documents(memory_count), collection=COLLECTION):
+            if reply.error is not None:
+                raise reply.error
+    questions = corpus.questions(call_count)
+    async with calls_to(system.address(3), system.address(2)) as calls:
+        vectors = await embedded(system.address(1), questions)
+        print(f"\n{call_count} calls of each kind, in turn, {memory_count} memories stored")
+        await measure(calls, questions, vectors, system)
+
+
+async def measure(calls: Calls, questions: Sequence[str], vectors: Sequence[type_pb2.NamedVector], system: System) -> None:
+    """Makes one call of each kind for every question, and prints how long they took and what the processes spent on them."""
+    kinds = ("dense search", "search, both branches", "write-back, PROCESS_CRASH", "bare fsync of 4 KiB", "write-back, POWER_LOSS")
+    samples: dict[str, list[float]] = {kind: [] for kind in kinds}
+    spent: dict[str, dict[str, float]] = {kind: dict.fromkeys(("memory", "engine"), 0.0) for kind in kinds}
+    counted = {name: process for name, process in processes.of(system).items() if name in ("memory", "engine")}
+
+    async def timed(kind: str, run: Callable[[], Awaitable[object]]) -> None:
+        before, begin = processes.cpu_ms(counted), time.perf_counter()
+        await run()
+        samples[kind].append((time.perf_counter() - begin) * 1e3)
+        for name, used in processes.cpu_ms(counted).items():
+            spent[kind][name] += used - before[name]
+
+    for question, vector in zip(questions, vectors, strict=True):
+        found = await calls.search(question, vector)  # not counted: what is measured finds its pages where a busy server has them
+        await timed(kinds[0], lambda vector=vector: calls.search("", vector))  # type: ignore[misc]  # a lambda with a default has no type
+        await timed(kinds[1], lambda question=question, vector=vector: calls.search(question, vector))  # type: ignore[misc]
+        await timed(kinds[2], lambda found=found, vector=vector: calls.record(found, vector, "PROCESS_CRASH"))  # type: ignore[misc]
+        samples[kinds[3]].append(fsync_ms(system.data_dir / "probe"))
+        await timed(kinds[4], lambda found=found, vector=vector: calls.record(found, vector, "POWER_LOSS"))  # type: ignore[misc]
+    _print(samples, spent)
+
+
+@asynccontextmanager
+async def calls_to(memory: str, reranker: str) -> AsyncIterator[Calls]:
+    """Opens a channel to memory; the reranker is asked once, for its calibration."""
+    ranking = open_channel(reranker, service_names=[])
+    storing = open_channel(memory, service_names=[])
+    async with ranking, storing:
+        model = reranker_pb2_grpc.RerankerServiceStub(ranking).GetModelInfo
+        described = await call(model, reranker_pb2.GetModelInfoRequest(), deadline=Deadline.after(_DEADLINE_S))
+        memories, ledger = memory_pb2_grpc.MemoryServiceStub(storing), salience_pb2_grpc.SalienceServiceStub(storing)
+        yield Calls(memories, ledger, described.calibration_version)
+
+
+async def embedded(embedder: str, questions: Sequence[str]) -> list[type_pb2.NamedVector]:
+    """Embeds the questions, one call each."""
+    vectors = []
+    async with open_channel(embedder, service_names=[]) as channel:
+        stub = embedder_pb2_grpc.EmbedderServiceStub(channel)
+        for question in questions:
+            request = embedder_pb2.EmbedRequest(inputs=[type_pb2.Input(text=question)], input_type="INPUT_TYPE_QUERY")
+            reply = await call(stub.Embed, request, deadline=Deadline.after(_DEADLINE_S))
+            row = type_pb2.Tensor(dtype=reply.dense.dtype, shape=reply.dense.shape[1:], data=reply.dense.data)
+            vectors.append(type_pb2.NamedVector(space="dense", fingerprint=reply.fingerprint, dense=row))
+    return vectors
+
+
+def _print(samples: dict[str, list[float]], spent: dict[str, dict[str, float]]) -> None:
+    print(f"  {'':<28}{'min ms':>9}{'p25 ms':>9}{'p50 ms':>9}{'p99 ms':>9}   CPU ms a call")
+    for kind, values in samples.items():
+        found, ascending = percentiles(values), sorted(values)
+        cpu = ", ".join(f"{name} {total / len(values):.2f}" for name, total in spent[kind].items() if total)
+        print(f"  {kind:<28}{ascending[0]:>9.2f}{ascending[len(ascending) // 4]:>9.2f}{found.p50_ms:>9.2f}{found.p99_ms:>9.2f}   {cpu}")

@@ -1,0 +1,1 @@
+"""Migrations of collections to other models: driven from here, kept by memory."""

@@ -1,0 +1,1 @@
+"""Generations beside the one that serves: filled by a migration, verified, switched to, kept for a rollback."""

@@ -1,0 +1,1 @@
+"""Sources that were renamed: the immutable id behind a URI, and the move that changes the URI alone."""

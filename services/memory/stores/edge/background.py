@@ -1,0 +1,39 @@
+"""Lets long work step back behind other work, and end with whoever wanted it."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
+
+_PR_SET_PDEATHSIG = 1
+_NICENESS = 15
+
+
+def die_with_parent() -> None:
+    """Has the kernel kill this process once its parent has died.
+
+    A call into the engine cannot be interrupted: without that, the orphan of a killed parent would go on building for minutes.
+    """
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
+    if os.getppid() == 1:
+        sys.exit("the parent is gone already")
+
+
+def step_back(work: Callable[[], T]) -> T:
+    """Does work at low priority, with all threads that it starts; the caller's own priority stays."""
+    with ThreadPoolExecutor(1, initializer=_lower) as pool:
+        return pool.submit(work).result()
+
+
+def _lower() -> None:
+    # Linux counts niceness by thread.
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

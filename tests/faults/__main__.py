@@ -1,0 +1,92 @@
+"""Runs the fault tools: `python -m tests.faults --help`."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .disk.mounted import missing
+from .kill import order_of, run_matrix
+from .power import run_cuts
+from .simulation.plants import PLANTS
+from .simulation.run import simulate, simulate_side_by_side
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Fault tools of ATLAS; each prints the seed that repeats a run.",
+)
+Seed = Annotated[int | None, typer.Option(help="Repeats the choices of a run; random if it is not given.")]
+
+
+def _seed(seed: int | None) -> int:
+    return random.SystemRandom().randrange(1 << 32) if seed is None else seed
+
+
+@app.command()
+def kill(
+    kills: Annotated[int, typer.Option(min=1, help="Kills, spread evenly over the failpoints.")] = 1000,
+    seed: Seed = None,
+    only: Annotated[list[str] | None, typer.Option(help="Failpoints to kill at; all of them if none is named.")] = None,
+    keep: Annotated[Path | None, typer.Option(help="Folder for the data, which stays there.")] = None,
+) -> None:
+    """Kills memory and its engine at every failpoint under load; nothing that was acknowledged may be lost or doubled."""
+    chosen = _seed(seed)
+    print(f"seed {chosen}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="atlas-kill-") as scratch:
+        names = order_of(kills, chosen, only) if only else order_of(kills, chosen)
+        figures = asyncio.run(run_matrix(names, seed=chosen, folder=keep or Path(scratch), told=lambda line: print(line, flush=True)))
+    print(figures)
+    raise typer.Exit(1 if figures.violations or figures.not_reached else 0)
+
+
+@app.command()
+def power(
+    cuts: Annotated[int, typer.Option(min=1, help="Power cuts.")] = 200,
+    seed: Seed = None,
+    keep: Annotated[Path | None, typer.Option(help="Folder for the log, which stays there.")] = None,
+) -> None:
+    """Takes the power away under load (root and /dev/fuse); nothing that was acknowledged POWER_LOSS may be lost."""
+    if lack := missing():
+        print(f"skipped: {lack}")
+        raise typer.Exit(2)
+    chosen = _seed(seed)
+    print(f"seed {chosen}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="atlas-power-") as scratch:
+        figures = asyncio.run(run_cuts(cuts, seed=chosen, folder=keep or Path(scratch), told=lambda line: print(line, flush=True)))
+    print(figures)
+    raise typer.Exit(1 if figures.violations else 0)
+
+
+@app.command(name="simulate")
+def simulation(
+    seeds: Annotated[int, typer.Option(min=1, help="Simulations, each of the next seed.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="The first seed.")] = 0,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    plant: Annotated[str | None, typer.Option(help=f"A guard to take out: {', '.join(PLANTS)}.")] = None,
+) -> None:
+    """Simulates the write path with a clock, an engine and an order of events that follow from a seed."""
+    if plant is not None and plant not in PLANTS:
+        raise typer.BadParameter(f"{plant} is none of {', '.join(PLANTS)}")
+    chosen = range(seed, seed + seeds)
+    if jobs == 1:
+        done = simulate(chosen, plant=plant, told=lambda line: print(line, flush=True))
+    else:
+        done = simulate_side_by_side(chosen, jobs=jobs, plant=plant, told=lambda line: print(line, flush=True))
+    print(done)
+    raise typer.Exit(1 if done.violations else 0)
+
+
+@app.callback()
+def main() -> None:
+    """Fault tools."""
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,373 @@
+"""Callers of the memory service that note each acknowledgement, and the comparison of what is stored with what was acknowledged.
+
+All of it on the level of the contract: nothing here knows how memory keeps anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from atlas import tensors
+from atlas.memory.v1 import collection_pb2, salience_pb2
+from atlas.memory.v1 import memory_pb2 as pb
+from atlas.type.v1 import type_pb2
+from tests.rpc.memory_part import FINGERPRINT, Memory, id_of, query, scope, upsert, vector_of, write
+
+OUTAGE = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED}
+"""What a caller is told while a process is away."""
+CALL_S = 15.0
+HALF_LIFE_S = 20 * 86_400.0
+COLLECTION = "notes"
+CRASH, POWER = type_pb2.DURABILITY_PROCESS_CRASH, type_pb2.DURABILITY_POWER_LOSS
+
+
+@dataclass(frozen=True)
+class Happened:
+    """One piece of evidence."""
+
+    relevance: float
+    time_s: float
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is to be known about one memory."""
+
+    text: str
+    events: tuple[Happened, ...] = ()
+
+
+State = dict[str, Known]
+"""What is to be there, by the memory's name."""
+
+
+@dataclass
+class Step:
+    """One call of a caller."""
+
+    after: State
+    """What is there once it has happened."""
+    durability: int
+    begin: int
+    """Place of its beginning among the beginnings and acknowledgements of all callers."""
+    acknowledged: int | None = None
+    """Place of its acknowledgement; None while there is none."""
+
+
+@dataclass
+class Tally:
+    """What all callers together did."""
+
+    acknowledged: int = 0
+    event_count: int = 0
+    repeated: int = 0
+    """Calls that were made again because a process was away."""
+    duplicates: int = 0
+    """Events that were sent again although they had been acknowledged."""
+    places: int = 0
+    """Beginnings and acknowledgements so far."""
+
+    def place(self) -> int:
+        self.places += 1
+        return self.places
+
+
+class ViolationError(AssertionError):
+    """Something that was acknowledged is not so."""
+
+
+def require(truth: object, message: str) -> None:
+    if not truth:
+        raise ViolationError(message)
+
+
+@dataclass
+class Caller:
+    """One caller with memories of its own, one call after the other."""
+
+    memory: Memory
+    tally: Tally
+    name: str
+    chance: random.Random
+    clock: Callable[[], float]
+    names: int = 24
+    most: int = 40
+    """Most memories of one call; above 32 the front sends several messages to the engine."""
+    again: bool = True
+    """Whether a call that failed because a process is away is made again; else the caller ends."""
+    power_share: float = 0.5
+    """Share of calls that ask for POWER_LOSS."""
+    state: State = field(default_factory=dict)
+    """What was acknowledged."""
+    origin: State = field(default_factory=dict)
+    """What was there when the history begins."""
+    history: list[Step] = field(default_factory=list)
+    """Calls since `begin_anew`."""
+    number: int = 0
+    running: asyncio.Event = field(default_factory=asyncio.Event)
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def work(self) -> None:
+        """Calls for ever; stands still, with nothing under way, while `running` is not set."""
+        while True:
+            if not self.running.is_set():
+                self.idle.set()
+                await self.running.wait()
+                self.idle.clear()
+            await self.act()
+
+    async def pause(self) -> None:
+        """Lets the call under way be acknowledged, and stands still."""
+        self.running.clear()
+        await self.idle.wait()
+
+    def begin_anew(self, state: State) -> None:
+        """Takes `state` for what is there, and forgets how it came about."""
+        self.state, self.origin, self.history = state, state, []
+
+    async def act(self) -> None:
+        """Makes one call, until it is acknowledged."""
+        self.number += 1
+        chosen = self.chance.random()
+        if chosen < 0.45 or not self.state:
+            await self._upsert()
+        elif chosen < 0.6:
+            await self._delete()
+        else:
+            await self._record()
+
+    async def _step(self, method: Callable[..., Awaitable[Any]], request: Any, after: State) -> Any:
+        step = Step(after, request.durability, self.tally.place())
+        self.history.append(step)
+        answer = await self._until_acknowledged(method, request)
+        step.acknowledged = self.tally.place()
+        self.tally.acknowledged += 1
+        self.state = after
+        return answer
+
+    async def _until_acknowledged(self, method: Callable[..., Awaitable[Any]], request: Any) -> Any:
+        while True:
+            try:
+                return await method(request, timeout=CALL_S, wait_for_ready=self.again)
+            except grpc.aio.AioRpcError as error:
+                if error.code() not in OUTAGE or not self.again:
+                    raise
+                self.tally.repeated += 1
+                await asyncio.sleep(0.02)
+
+    def _durability(self) -> type_pb2.Durability:
+        return POWER if self.chance.random() < self.power_share else CRASH
+
+    def _chosen(self, most: int) -> list[str]:
+        count = self.chance.choice((1, 1, 2, most))
+        return list(dict.fromkeys(f"{self.name}-{self.chance.randrange(self.names)}" for _ in range(count)))
+
+    async def _upsert(self) -> None:
+        before = self.state
+        texts = {name: f"text {name} of step {self.number}" for name in self._chosen(self.most)}
+        after = {**before, **{name: Known(text, before[name].events if name in before else ()) for name, text in texts.items()}}
+        writes = [write(name, text) for name, text in texts.items()]
+        request = upsert(*writes, request_id=f"{self.name}-{self.number}", durability=self._durability())
+        answer = await self._step(self.memory.memories.UpsertMemories, request, after)
+        outcomes = [pb.WRITE_OUTCOME_CHANGED if name in before else pb.WRITE_OUTCOME_NEW for name in texts]
+        require([each.outcome for each in answer.results] == outcomes, f"{self.name}: outcomes of step {self.number} are not what it did")
+
+    async def _delete(self) -> None:
+        names = set(self._chosen(6))
+        ids = pb.DeleteMemoriesRequest.Ids(memory_ids=[id_of(name) for name in sorted(names)])
+        durability = self._durability()
+        request = pb.DeleteMemoriesRequest(scope=scope(), ids=ids, request_id=f"{self.name}-{self.number}", durability=durability)
+        count = len(self.state.keys() & names)
+        after = {name: known for name, known in self.state.items() if name not in names}
+        answer = await self._step(self.memory.memories.DeleteMemories, request, after)
+        require(answer.deleted_count == count, f"{self.name}: step {self.number} deleted {answer.deleted_count} memories, not {count}")
+
+    async def _record(self) -> None:
+        names = self.chance.sample(sorted(self.state), min(len(self.state), self.chance.choice((1, 5, 20))))
+        relevance = {name: round(self.chance.uniform(0.1, 0.9), 2) for name in names}
+        request = self._evidence(names, relevance)
+        time_s = request.search_time.ToNanoseconds() / 1e9
+        more = {name: Known(self.state[name].text, (*self.state[name].events, Happened(relevance[name], time_s))) for name in names}
+        answer = await self._step(self.memory.salience.RecordEvents, request, {**self.state, **more})
+        told = answer.accepted_count + answer.duplicate_count, len(answer.rejected)
+        require(told == (len(names), 0), f"{self.name}: step {self.number} recorded {told}, not {(len(names), 0)}")
+        self.tally.event_count += len(names)
+        if self.chance.random() < 0.3:
+            again = await self._until_acknowledged(self.memory.salience.RecordEvents, request)
+            require((again.accepted_count, again.duplicate_count) == (0, len(names)), f"{self.name}: step {self.number} counted twice")
+            self.tally.duplicates += len(names)
+
+    def _evidence(self, names: list[str], relevance: dict[str, float]) -> salience_pb2.RecordEventsRequest:
+        request = salience_pb2.RecordEventsRequest(
+            scope=scope(),
+            search_id=f"{self.name}-{self.number}",
+            query=tensors.to_message(vector_of(f"question {self.chance.randrange(3)}")),
+            fingerprint=FINGERPRINT,
+            pool=[salience_pb2.PoolEntry(memory_id=id_of(name), collection=COLLECTION, rank=rank) for rank, name in enumerate(names, 1)],
+            events=[
+                salience_pb2.Event(
+                    memory_id=id_of(name),
+                    kind=salience_pb2.EVENT_KIND_RERANK,
+                    raw_score=relevance[name],
+                    relevance=relevance[name],
+                    calibration_version="test",
+                )
+                for name in names
+            ],
+            durability=self._durability(),
+        )
+        request.search_time.FromNanoseconds(int(self.clock() * 1e9))
+        return request
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What the service says that is there."""
+
+    texts: dict[str, str]
+    """By memory id."""
+    salience: dict[str, salience_pb2.Salience]
+    now_s: float
+    """When the salience was read."""
+
+
+async def read(memory: Memory, clock: Callable[[], float]) -> Stored:
+    """Reads everything, by each way there is, and makes sure that they agree.
+
+    Raises:
+        ViolationError: They do not: a memory is there twice, or listed and not counted, not got, or not known to the ledger.
+    """
+    listed = await _listed(memory)
+    texts = dict(listed)
+    require(len(texts) == len(listed), f"{len(listed) - len(texts)} memories are listed twice")
+    counted = await memory.memories.CountMemories(pb.CountMemoriesRequest(scope=scope(), collection=COLLECTION), timeout=CALL_S)
+    require(counted.memory_count == len(texts), f"the engine counts {counted.memory_count} memories and lists {len(texts)}")
+    request = collection_pb2.GetCollectionRequest(scope=scope(), name=COLLECTION)
+    catalog = (await memory.collections.GetCollection(request, timeout=CALL_S)).collection.memory_count
+    require(catalog == len(texts), f"the catalog counts {catalog} memories, the engine lists {len(texts)}")
+    salience: dict[str, salience_pb2.Salience] = {}
+    ids = list(texts)
+    for begin in range(0, len(ids), 500):
+        some = ids[begin : begin + 500]
+        got = await memory.memories.BatchGetMemories(pb.BatchGetMemoriesRequest(scope=scope(), memory_ids=some), timeout=CALL_S)
+        _same("got by id", [(each.memory_id, each.text) for each in got.memories], {one: texts[one] for one in some})
+        known = await memory.salience.GetSalience(salience_pb2.GetSalienceRequest(scope=scope(), memory_ids=some), timeout=CALL_S)
+        require(not known.missing_ids, f"{len(known.missing_ids)} memories are not known to the ledger")
+        salience.update((each.memory_id, each) for each in known.salience)
+    return Stored(texts, salience, clock())
+
+
+async def compare(memory: Memory, state: State, clock: Callable[[], float]) -> None:
+    """Compares catalog, engine and ledger with what was acknowledged; nobody may be writing.
+
+    Raises:
+        ViolationError: Something is missing, there twice, or there without anybody having written it.
+    """
+    stored = await read(memory, clock)
+    check(stored, state)
+    await check_findable(memory, state)
+
+
+def check(stored: Stored, state: State) -> None:
+    """Compares what is stored with what is to be there.
+
+    Raises:
+        ViolationError: They differ.
+    """
+    expected = {id_of(name): known for name, known in state.items()}
+    _same("listed", list(stored.texts.items()), {memory_id: known.text for memory_id, known in expected.items()})
+    for memory_id, known in expected.items():
+        _check_sums(stored.salience[memory_id], known.events, stored.now_s)
+
+
+def settle(callers: Sequence[Caller], stored: Stored, *, power_lost: bool) -> int:
+    """Finds for each caller which of the states that may be there is, and has it go on from that; gives the calls that are gone.
+
+    After a crash every acknowledged call counts. After a power loss those do that were acknowledged POWER_LOSS, and those that were
+    acknowledged before one of these began, whoever made it: there is one journal.
+
+    Raises:
+        ViolationError: None of these states is there.
+    """
+    told = [step for caller in callers for step in caller.history if step.acknowledged is not None]
+    synced = max((step.begin for step in told if step.durability == POWER), default=0)
+    gone = 0
+    for caller in callers:
+        part = _of(stored, caller.name, caller.names)
+        floor = 0
+        for number, step in enumerate(caller.history, 1):
+            if step.acknowledged is not None and (not power_lost or step.durability == POWER or step.acknowledged < synced):
+                floor = number
+        states = [caller.origin, *(step.after for step in caller.history)]
+        found = _newest(part, states, floor=floor)
+        gone += len(states) - 1 - found
+        caller.begin_anew(states[found])
+    known = {id_of(f"{caller.name}-{number}") for caller in callers for number in range(caller.names)}
+    require(stored.texts.keys() <= known, "there is a memory that nobody wrote")
+    return gone
+
+
+def _newest(stored: Stored, states: Sequence[State], *, floor: int) -> int:
+    reasons: list[str] = []
+    for number in range(len(states) - 1, floor - 1, -1):
+        try:
+            check(stored, states[number])
+        except ViolationError as error:
+            reasons.append(str(error))
+        else:
+            return number
+    raise ViolationError(f"none of the {len(reasons)} states that may be there is: {reasons[0]} … {reasons[-1]}")
+
+
+def _of(stored: Stored, name: str, names: int) -> Stored:
+    ids = {id_of(f"{name}-{number}") for number in range(names)}
+    return Stored(
+        {one: text for one, text in stored.texts.items() if one in ids},
+        {one: known for one, known in stored.salience.items() if one in ids},
+        stored.now_s,
+    )
+
+
+async def check_findable(memory: Memory, state: State) -> None:
+    """Looks for some memories by their own words."""
+    for name, one in list(state.items())[:3]:
+        request = query(one.text, collections=[COLLECTION], candidate_count=20)
+        found = await memory.memories.QueryMemories(request, timeout=CALL_S)
+        require(id_of(name) in {each.memory.memory_id for each in found.candidates}, f"{name} is not found by its own words")
+
+
+async def _listed(memory: Memory) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    token = ""
+    while True:
+        request = pb.ListMemoriesRequest(scope=scope(), collection=COLLECTION, page_size=1000, page_token=token)
+        page = await memory.memories.ListMemories(request, timeout=CALL_S)
+        found.extend((each.memory_id, each.text) for each in page.memories)
+        token = page.next_page_token
+        if not token:
+            return found
+
+
+def _same(how: str, pairs: list[tuple[str, str]], texts: dict[str, str]) -> None:
+    found = dict(pairs)
+    require(len(found) == len(pairs), f"{how}: {len(pairs) - len(found)} memories are there twice")
+    lost, strange = texts.keys() - found.keys(), found.keys() - texts.keys()
+    other = [memory_id for memory_id, text in found.items() if texts.get(memory_id, text) != text]
+    require(not (lost or strange or other), f"{how}: {len(lost)} lost, {len(strange)} not acknowledged, {len(other)} with another text")
+
+
+def _check_sums(stored: salience_pb2.Salience, events: Sequence[Happened], now_s: float) -> None:
+    require(stored.event_count == len(events), f"{stored.memory_id} has {stored.event_count} events, not {len(events)}")
+    weights = [2.0 ** ((each.time_s - now_s) / HALF_LIFE_S) for each in events]
+    positive = sum(weight * each.relevance for weight, each in zip(weights, events, strict=True))
+    negative = sum(weight * (1.0 - each.relevance) for weight, each in zip(weights, events, strict=True))
+    # The clocks of this process and of the service differ by the call; an event lost or doubled is a hundred times more.
+    near = abs(stored.evidence_for - positive) < 1e-3 and abs(stored.evidence_against - negative) < 1e-3
+    require(near, f"{stored.memory_id}: sums are {stored.evidence_for, stored.evidence_against}, the events give {positive, negative}")
