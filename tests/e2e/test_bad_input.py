@@ -198,7 +198,9 @@ def vector(ground: Ground, dense: type_pb2.Tensor | None = None, fingerprint: st
 
 def events(ground: Ground, **fields: Any) -> salience.RecordEventsRequest:
     entry = salience.PoolEntry(memory_id=ground.ids[0], collection=COLLECTION, rank=1)
-    event = salience.Event(memory_id=ground.ids[0], kind=salience_pb2.EVENT_KIND_RERANK, relevance=0.5, calibration_version="1")
+    event = salience.Event(
+        memory_id=ground.ids[0], kind=salience_pb2.EVENT_KIND_RERANK, relevance=0.5, calibration_version="minilm-maxsim-1"
+    )
     given = {"scope": SCOPE, "search_id": str(uuid4()), "query": tensor(UNIT), "fingerprint": ground.fingerprint}
     return salience.RecordEventsRequest(**{**given, "pool": [entry], "events": [event], **fields})
 

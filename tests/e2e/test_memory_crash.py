@@ -173,7 +173,7 @@ async def keep_searching(memory: Memory, oracle: Oracle) -> None:
         request = query(f"text {name}", candidate_count=20)
         await until_acknowledged(oracle, lambda request=request: memory.memories.QueryMemories(request, timeout=10))
         event = salience_pb2.Event(
-            memory_id=id_of(name), kind=common_pb2.EVENT_KIND_RERANK, raw_score=0.5, relevance=0.8, calibration_version="test"
+            memory_id=id_of(name), kind=common_pb2.EVENT_KIND_RERANK, raw_score=0.5, relevance=0.8, calibration_version="minilm-maxsim-1"
         )
         record = salience_pb2.RecordEventsRequest(
             scope=scope(),
