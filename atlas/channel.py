@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
@@ -114,6 +114,32 @@ async def open_replies(
             yield replies
     finally:
         replies.cancel()
+
+
+async def download(
+    method: Callable[..., grpc.aio.UnaryStreamCall[Request, Response]], request: Request, *, deadline: Deadline
+) -> AsyncGenerator[Response]:
+    """Makes a call with one request and gives its replies as they come; leaving early cancels it.
+
+    Raises:
+        AtlasError: What the part answered, or DependencyDownError, or DeadlineError.
+    """
+    async with open_replies(method, request, deadline=deadline) as replies:
+        async for reply in replies:
+            yield reply
+
+
+async def upload(
+    method: Callable[..., grpc.aio.StreamUnaryCall[Request, Response]], requests: AsyncIterator[Request], *, deadline: Deadline
+) -> Response:
+    """Makes a call with many requests and one reply.
+
+    Raises:
+        AtlasError: What the part answered, or DependencyDownError, or DeadlineError.
+    """
+    deadline.check("the call was sent")
+    with _errors_mapped():
+        return await method(requests, timeout=deadline.remaining_s, metadata=_metadata())
 
 
 @contextmanager

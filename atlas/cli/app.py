@@ -11,6 +11,7 @@ import typer
 
 from atlas.errors import AtlasError
 
+from .backup import backup, restore, snapshots
 from .collections import collections
 from .delete import delete
 from .doctor import doctor
@@ -59,7 +60,14 @@ _PANELS: dict[str, dict[str, Callable[..., int]]] = {
         "collections": collections,
     },
     "Learning": {"feedback": feedback, "usage": usage, "erase": erase},
-    "Upkeep": {"migrate": migrate, "operations": operations, "generations": generations},
+    "Upkeep": {
+        "migrate": migrate,
+        "operations": operations,
+        "generations": generations,
+        "backup": backup,
+        "restore": restore,
+        "snapshots": snapshots,
+    },
     "Proof": {"eval": evaluate},
 }
 

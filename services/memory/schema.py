@@ -7,6 +7,7 @@ import sqlite3
 from .generations.schema import SCHEMA as GENERATIONS
 from .ledger import migration
 from .ledger import schema as ledger_schema
+from .snapshots.tables import SCHEMA as SNAPSHOTS
 from .sources.aliases import SCHEMA as SOURCES
 
 VERSION = 2
@@ -60,8 +61,9 @@ CREATE INDEX replay_time ON replay (time_s);
     + ledger_schema.TABLES
     + GENERATIONS
     + SOURCES
+    + SNAPSHOTS
 )
-"""Tables of journal, catalog, replays, ledger, generations and sources."""
+"""Tables of journal, catalog, replays, ledger, generations, sources and snapshots."""
 
 
 def create(connection: sqlite3.Connection) -> None:
@@ -76,7 +78,7 @@ def migrate(connection: sqlite3.Connection, version: int) -> None:
         if version == 1:
             migration.from_version_1(connection)
             # A semicolon in a comment ends no statement; one at the end of a line does.
-            for statement in (GENERATIONS + SOURCES).split(";\n"):
+            for statement in (GENERATIONS + SOURCES + SNAPSHOTS).split(";\n"):
                 connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {VERSION}")
     except BaseException:

@@ -22,7 +22,15 @@ from grpc_status.rpc_status import from_call
 from atlas import tensors
 from atlas.channel import open_channel
 from atlas.clock import Clock
-from atlas.memory.v1 import collection_pb2, collection_pb2_grpc, memory_pb2, memory_pb2_grpc, operation_pb2_grpc, salience_pb2_grpc
+from atlas.memory.v1 import (
+    collection_pb2,
+    collection_pb2_grpc,
+    memory_pb2,
+    memory_pb2_grpc,
+    operation_pb2_grpc,
+    salience_pb2_grpc,
+    snapshot_pb2_grpc,
+)
 from atlas.server import RunningServer
 from atlas.type.v1 import type_pb2
 from services.memory.__main__ import running
@@ -45,6 +53,7 @@ class Memory:
     salience: Any
     channel: grpc.aio.Channel
     operations: Any
+    snapshots: Any
 
 
 def store_settings() -> dict[str, Any]:
@@ -87,6 +96,7 @@ def stubs(server: Any, channel: grpc.aio.Channel) -> Memory:
         salience_pb2_grpc.SalienceServiceStub(channel),
         channel,
         operation_pb2_grpc.OperationServiceStub(channel),
+        snapshot_pb2_grpc.SnapshotServiceStub(channel),
     )
 
 

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import uuid4
 
 import platformdirs
@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from atlas.client import AsyncAtlas
 from atlas.errors import AtlasError, DependencyDownError, InvalidInputError, SchemaMismatchError
-from atlas.evaluation import EvaluationSet, Query, read_set
+from atlas.evaluation import EvaluationSet, read_set
 from atlas.evaluation.salience.fetching import fetch_pools, pools_key
 from atlas.evaluation.salience.findings import Evaluation, evaluation_of
 from atlas.evaluation.salience.judgements import Part, grades_of, part_of
@@ -41,6 +41,18 @@ LIVE_MARK_RATE = 0.8
 """Share of marks in the live check: many, so that few searches move much."""
 _DEPTH = 100
 _SHIPPED = Influence()
+LiveOption = Annotated[
+    int,
+    typer.Option(min=0, max=100_000, metavar="N", help="Searches that the running system must answer as the replay says; 0: do not check."),
+]
+CacheOption = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Where fetched pools are kept. Default: this user's cache folder.", show_default=False),
+]
+EmbedderOption = Annotated[
+    str,
+    typer.Option(metavar="HOST:PORT", help="Embedder to ask for query vectors. Default: the one the gateway uses.", show_default=False),
+]
 
 
 class EvaluationStatus(IntEnum):
@@ -87,22 +99,11 @@ def evaluate_salience(
     error_rate: Annotated[float, typer.Option(min=0.0, max=0.5, metavar="P", help="Share of the marks that are wrong.")] = 0.1,
     seeds: Annotated[int, typer.Option(min=1, max=100, metavar="N", help="Runs with other chance; a verdict needs 5.")] = LEAST_SEEDS,
     part: Annotated[Part, typer.Option(help="Questions about one half of the documents, to choose or to confirm constants.")] = Part.ALL,
-    live: Annotated[
-        int,
-        typer.Option(
-            min=0, max=100_000, metavar="N", help="Searches that the running system must answer as the replay says; 0: do not check."
-        ),
-    ] = 40,
+    live: LiveOption = 40,
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the picture (SVG).")] = None,
     markdown: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the tables (Markdown).")] = None,
-    cache: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Where fetched pools are kept. Default: this user's cache folder.", show_default=False),
-    ] = None,
-    embedder: Annotated[
-        str,
-        typer.Option(metavar="HOST:PORT", help="Embedder to ask for query vectors. Default: the one the gateway uses.", show_default=False),
-    ] = "",
+    cache: CacheOption = None,
+    embedder: EmbedderOption = "",
     server: ServerOption = DEFAULT_SERVER,
     as_json: JsonOption = False,
 ) -> int:
@@ -111,33 +112,24 @@ def evaluate_salience(
     The pool of each question comes once from the running system and is kept. Then the first searches are played in the running system, in a
     collection that is erased afterwards, and must agree. Exit status 0: it helps; 1: no effect, or harm; 2: it could not be measured.
     """
-    lever = Lever(Influence(influence, fallback, _SHIPPED.pool, _SHIPPED.log_odds_limit), candidates, extended, explore)
-    user = User(mark_rate, error_rate)
+    asked = _Asked(
+        folder=folder,
+        stream=stream or folder / FOLDER,
+        settings=Settings(
+            Lever(Influence(influence, fallback, _SHIPPED.pool, _SHIPPED.log_odds_limit), candidates, extended, explore),
+            user=User(mark_rate, error_rate),
+        ),
+        seeds=seeds,
+        part=part,
+        live=live,
+        cache=cache or platformdirs.user_cache_path("atlas") / "salience-eval",
+        server=server,
+        embedder=embedder,
+        quiet=as_json,
+    )
     try:
-        labelled = read_set(folder)
-        events = read_stream(stream or folder / FOLDER)
-        pools = asyncio.run(_pools(labelled, server=server, embedder=embedder, cache=cache, quiet=as_json))
-        settings = Settings(lever, user=user)
-        checked = asyncio.run(_live(labelled, events, settings, live, server=server, embedder=embedder, quiet=as_json)) if live else None
-        kept = part_of(pools, labelled.qrels, part)
-        found = _evaluated(Experiment(kept, events, grades_of(kept, labelled.qrels), settings, tuple(range(seeds))), quiet=as_json)
-        report = Report(
-            set_name=labelled.name,
-            stream="recorded marks" if events.recorded else "simulated user",
-            part=part.value,
-            event_count=len(events.events),
-            question_count=len(kept.query_ids),
-            models=kept.models,
-            lever=lever,
-            user=user,
-            seeds=seeds,
-            found=found,
-            live=checked,
-        )
-        if plot is not None:
-            write_plot(plot, report.found, title=f"{report.set_name}: does learnt worth help? Influence {influence:g} under test")
-        if markdown is not None:
-            markdown.write_text(markdown_of(tables_of(report.found, report.live)), encoding="utf-8")
+        report = asyncio.run(_report(asked))
+        _write(report, plot, markdown)
     except AtlasError as error:
         print_failure(error, server=server, timeout_s=None, as_json=as_json)
         return EvaluationStatus.NOT_MEASURED
@@ -148,20 +140,82 @@ def evaluate_salience(
     return EvaluationStatus.HELPS if report.found.verdict.outcome is Outcome.HELPS else EvaluationStatus.NO_EFFECT
 
 
-async def _pools(labelled: EvaluationSet, *, server: str, embedder: str, cache: Path | None, quiet: bool) -> Pools:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What the command line asks for."""
+
+    folder: Path
+    stream: Path
+    settings: Settings
+    seeds: int
+    part: Part
+    live: int
+    cache: Path
+    server: str
+    embedder: str
+    quiet: bool
+
+    @property
+    def bar(self) -> dict[str, Any]:
+        """Options of a progress bar: none in scripts and files."""
+        return {"disable": True if self.quiet else None, "dynamic_ncols": True}
+
+
+async def _report(asked: _Asked) -> Report:
+    labelled, stream = read_set(asked.folder), read_stream(asked.stream)
+    async with connect(asked.server, QUERY_TIMEOUT_S) as client:
+        pools = await _pools(client, labelled, asked)
+        live = await _checked(client, labelled, stream, asked) if asked.live else None
+    kept = part_of(pools, labelled.qrels, asked.part)
+    experiment = Experiment(kept, stream, grades_of(kept, labelled.qrels), asked.settings, tuple(range(asked.seeds)))
+    with tqdm(total=run_count(experiment), unit="run", desc="replay", **asked.bar) as bar:
+        found = evaluation_of(run_all(experiment, progress=bar.update))
+    return Report(
+        set_name=labelled.name,
+        stream="recorded marks" if stream.recorded else "simulated user",
+        part=asked.part.value,
+        event_count=len(stream.events),
+        question_count=len(kept.query_ids),
+        models=kept.models,
+        lever=asked.settings.lever,
+        user=asked.settings.user,
+        seeds=asked.seeds,
+        found=found,
+        live=live,
+    )
+
+
+def _write(report: Report, plot: Path | None, markdown: Path | None) -> None:
+    if plot is not None:
+        influence = report.lever.influence.final
+        write_plot(plot, report.found, title=f"{report.set_name}: does learnt worth help? Influence {influence:g} under test")
+    if markdown is not None:
+        markdown.parent.mkdir(parents=True, exist_ok=True)
+        markdown.write_text(markdown_of(tables_of(report.found, report.live)), encoding="utf-8")
+
+
+async def _pools(client: AsyncAtlas, labelled: EvaluationSet, asked: _Asked) -> Pools:
     queries = [query for query, _ in labelled.judged(within_domain=False)]
     if not queries:
         raise InvalidInputError(f"{labelled.name} has no query with a relevant document", field="SET")
-    folder = cache or platformdirs.user_cache_path("atlas") / "salience-eval"
-    async with connect(server, QUERY_TIMEOUT_S) as client:
-        models, address = await _parts(client)
-        path = folder / f"{labelled.name}-{pools_key(labelled, queries, depth=_DEPTH, models=models)}.npz"
-        pools = read_pools(path)
-        if pools is None:
-            collection = collection_name(labelled)
-            await ingest_set(client, labelled, collection, quiet=quiet)
-            pools = await _fetched(client, queries, collection, embedder or address, quiet=quiet)
-            write_pools(path, pools)
+    models, address = await _parts(client)
+    path = asked.cache / f"{labelled.name}-{pools_key(labelled, queries, depth=_DEPTH, models=models)}.npz"
+    pools = read_pools(path)
+    if pools is None:
+        collection = collection_name(labelled)
+        await ingest_set(client, labelled, collection, quiet=asked.quiet)
+        with tqdm(total=len(queries), unit="query", desc="fetch pools", **asked.bar) as bar:
+            pools = await fetch_pools(
+                client,
+                queries,
+                collection=collection,
+                embedder=asked.embedder or address,
+                depth=_DEPTH,
+                concurrency=2,
+                timeout_s=QUERY_TIMEOUT_S,
+                progress=bar.update,
+            )
+        write_pools(path, pools)
     return pools
 
 
@@ -174,44 +228,22 @@ async def _parts(client: AsyncAtlas) -> tuple[str, str]:
     return models, next(part.address for part in info.parts if part.name == "embedder")
 
 
-async def _fetched(client: AsyncAtlas, queries: list[Query], collection: str, embedder: str, *, quiet: bool) -> Pools:
-    with tqdm(total=len(queries), unit="query", desc="fetch pools", disable=True if quiet else None, dynamic_ncols=True) as bar:
-        return await fetch_pools(
+async def _checked(client: AsyncAtlas, labelled: EvaluationSet, stream: Stream, asked: _Asked) -> LiveCheck:
+    _, address = await _parts(client)
+    with tqdm(total=asked.live, unit="search", desc="live check", **asked.bar) as bar:
+        checked = await check_live(
             client,
-            queries,
-            collection=collection,
-            embedder=embedder,
-            depth=_DEPTH,
-            concurrency=2,
+            labelled,
+            stream,
+            name=f"salience-eval-{uuid4()}",
+            search_count=asked.live,
+            embedder=asked.embedder or address,
+            user=replace(asked.settings.user, mark_rate=LIVE_MARK_RATE),
+            rule=asked.settings.rule,
             timeout_s=QUERY_TIMEOUT_S,
+            now=time.time,
             progress=bar.update,
         )
-
-
-def _evaluated(experiment: Experiment, *, quiet: bool) -> Evaluation:
-    with tqdm(total=run_count(experiment), unit="run", desc="replay", disable=True if quiet else None, dynamic_ncols=True) as bar:
-        return evaluation_of(run_all(experiment, progress=bar.update))
-
-
-async def _live(
-    labelled: EvaluationSet, stream: Stream, settings: Settings, count: int, *, server: str, embedder: str, quiet: bool
-) -> LiveCheck:
-    async with connect(server, QUERY_TIMEOUT_S) as client:
-        _, address = await _parts(client)
-        with tqdm(total=count, unit="search", desc="live check", disable=True if quiet else None, dynamic_ncols=True) as bar:
-            checked = await check_live(
-                client,
-                labelled,
-                stream,
-                name=f"salience-eval-{uuid4()}",
-                search_count=count,
-                embedder=embedder or address,
-                user=replace(settings.user, mark_rate=LIVE_MARK_RATE),
-                rule=settings.rule,
-                timeout_s=QUERY_TIMEOUT_S,
-                now=time.time,
-                progress=bar.update,
-            )
     if not checked.agrees:
         raise SchemaMismatchError(
             f"the running system does not do what the replay says: {checked.rank_mismatches} of {checked.search_count} orders differ,"
