@@ -27,7 +27,9 @@ def skipped(query: SearchQuery, vector: QueryVector | None, pool: Sequence[Candi
 
 
 def observations(pool: Sequence[Candidate], reranked: Reranked, before: Mapping[str, int], result_count: int) -> list[Observation]:
-    """Returns what the reranker measured of the clean pool; what salience or chance brought in must not speak for itself.
+    """Returns what the reranker measured of what content or chance brought in; what salience brought in must not speak for itself.
+
+    Memory weighs what chance brought in by its propensity, which the pool carries.
 
     `before` has the positions that the candidates would have without salience, of which the first `result_count` would be shown.
     """
@@ -40,7 +42,7 @@ def observations(pool: Sequence[Candidate], reranked: Reranked, before: Mapping[
             rank=rank if (rank := before.get(memory_id, 0)) <= result_count else 0,
         )
         for candidate in pool
-        if candidate.pool is Pool.CLEAN
+        if candidate.pool is not Pool.EXTENDED
         and (memory_id := candidate.memory.memory_id) in reranked.scores
         and (score := reranked.scores[memory_id])
     ]

@@ -65,7 +65,7 @@ def moved_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 def test_the_running_system_gives_the_ranks_and_log_odds_of_the_replay(moved_system: System, used_set: Path, tmp_path: Path) -> None:
     report = moved_system.json(
         "salience", "eval", used_set, "--seeds", "1", "--live", "30", "--cache", tmp_path / "cache", "--plot", tmp_path / "plot.svg",
-        "--markdown", tmp_path / "tables.md", status=None, timeout_s=170.0,
+        "--markdown", tmp_path / "tables.md", status=None, timeout_s=600.0,
     )  # fmt: skip
     live = report["live"]
     assert (live["search_count"], live["rank_mismatches"], live["influence"]) == (30, 0, 0.5)
@@ -80,9 +80,9 @@ def test_the_running_system_gives_the_ranks_and_log_odds_of_the_replay(moved_sys
 
 def test_the_check_leaves_nothing_behind(moved_system: System, used_set: Path, tmp_path: Path) -> None:
     options = ("--seeds", "1", "--live", "5", "--cache", tmp_path / "cache")
-    moved_system.run("salience", "eval", used_set, *options, status=None, timeout_s=170.0)
+    moved_system.run("salience", "eval", used_set, *options, status=None, timeout_s=600.0)
     before = moved_system.json("salience", "digest")
-    again = moved_system.run("salience", "eval", used_set, *options, status=None, timeout_s=170.0)
+    again = moved_system.run("salience", "eval", used_set, *options, status=None, timeout_s=600.0)
     assert again.returncode in (HELPS, NO_EFFECT), again.stderr
     assert "verdict: " in again.stdout
     after = moved_system.json("salience", "digest")

@@ -202,7 +202,7 @@ async def test_a_search_says_who_asked_what_was_shown_and_how_it_came_into_the_p
     assert {entry.propensity for entry in record.pool} == {1.0}
 
 
-async def test_what_salience_or_chance_brought_in_gives_no_evidence_and_keeps_its_propensity(house: House) -> None:
+async def test_what_salience_brought_in_gives_no_evidence_and_what_chance_brought_in_keeps_its_propensity(house: House) -> None:
     async def with_guests(request: Any, context: Any) -> Any:
         reply = house.memory.found(request)
         reply.candidates[3].pool, reply.candidates[4].pool, reply.candidates[4].propensity = (
@@ -215,8 +215,8 @@ async def test_what_salience_or_chance_brought_in_gives_no_evidence_and_keeps_it
     house.memory.behaviour["QueryMemories"] = with_guests
     response = await house.search(explain=True)
     [record] = house.memory.requests["RecordEvents"]
-    assert [IDS.index(event.memory_id) for event in record.events] == [0, 1, 2]
-    assert [event.rank_before_salience for event in record.events] == [4, 3, 2]
+    assert [IDS.index(event.memory_id) for event in record.events] == [0, 1, 2, 4]
+    assert [event.rank_before_salience for event in record.events] == [4, 3, 2, 1]
     assert [(entry.pool, entry.propensity) for entry in record.pool][3:] == [(type_pb2.POOL_EXTENDED, 1.0), (type_pb2.POOL_EXPLORE, 0.05)]
     assert [(IDS.index(hit.memory.memory_id), hit.rank_before_salience) for hit in response.hits] == [
         (4, 1),

@@ -50,7 +50,7 @@ def write_plot(path: Path, found: Evaluation, *, title: str) -> None:
     _text(picture, title, 20, 28, size=17, weight="bold")
     _text(
         picture,
-        "nDCG@10: ON minus OFF (filled) and ON minus PLACEBO (hollow), 95 % bootstrap intervals over documents",
+        "nDCG@10: ON minus OFF (filled) and ON minus PLACEBO (hollow), 95 % intervals; grey: counts as none",
         20,
         50,
         color=_SOFT,
@@ -64,7 +64,7 @@ def write_plot(path: Path, found: Evaluation, *, title: str) -> None:
         if row.over_placebo is not None:
             _interval(picture, scale, row.over_placebo, y + 6, _COLORS["PLACEBO"], filled=False)
     _curves(picture, found, forest_height + 30)
-    _text(picture, found.verdict.line[:150], 20, height - 16, color=_INK, size=12, weight="bold")
+    _text(picture, found.verdict.headline, 20, height - 18, size=15, weight="bold")
     path.parent.mkdir(parents=True, exist_ok=True)
     picture.save_svg(str(path))
 
@@ -88,7 +88,7 @@ def _interval(picture: draw.Drawing, scale: _Scale, item: Difference, y: float, 
 
 
 def _curves(picture: draw.Drawing, found: Evaluation, top: float) -> None:
-    _text(picture, "Mean nDCG@10 minus OFF since the beginning of the stream", 20, top - 8, color=_SOFT)
+    _text(picture, "Mean nDCG@10 minus OFF since the beginning of the stream", 20, top - 20, color=_SOFT)
     values = [value for curve in found.curve.values() for value in curve[5:]]
     limit = max(0.005, 1.1 * max(abs(value) for value in values))
     across, up = _Scale(0.0, 1.0, _LEFT, _WIDTH - 110), _Scale(-limit, limit, top + _CURVE_HEIGHT, top)

@@ -36,6 +36,8 @@ class Verdict:
 
     outcome: Outcome
     conditions: tuple[Condition, ...]
+    headline: str
+    """What follows, in few words."""
     line: str
     """All of it in one line."""
 
@@ -73,10 +75,12 @@ def judge(findings: Findings) -> Verdict:
         _harmless("after the supersession", findings.after_supersession),
     )
     if all(condition.met for condition in conditions):
-        return Verdict(Outcome.HELPS, conditions, f"verdict: helps: {conditions[0].text}; {conditions[2].text}")
+        headline = "verdict: helps"
+        return Verdict(Outcome.HELPS, conditions, headline, f"{headline}: {conditions[0].text}; {conditions[2].text}")
     failed = "; ".join(condition.text for condition in conditions if not condition.met)
     harm = ", it harms" if gain.high < 0.0 else ""
-    return Verdict(Outcome.NO_EFFECT, conditions, f"verdict: no effect{harm}: ship influence 0; not met: {failed}")
+    headline = f"verdict: no effect{harm}: ship influence 0"
+    return Verdict(Outcome.NO_EFFECT, conditions, headline, f"{headline}; not met: {failed}")
 
 
 def shown(difference: Difference) -> str:
