@@ -17,6 +17,8 @@ import grpc.aio
 from atlas import tensors
 from atlas.memory.v1 import collection_pb2, salience_pb2
 from atlas.memory.v1 import memory_pb2 as pb
+from atlas.ranking import MINILM_MAXSIM
+from atlas.type.v1 import salience_pb2 as learnt_pb2
 from atlas.type.v1 import type_pb2
 from tests.rpc.memory_part import FINGERPRINT, Memory, id_of, query, scope, upsert, vector_of, write
 
@@ -228,10 +230,10 @@ class Caller:
             events=[
                 salience_pb2.Event(
                     memory_id=id_of(name),
-                    kind=salience_pb2.EVENT_KIND_RERANK,
+                    kind=learnt_pb2.EVENT_KIND_RERANK,
                     raw_score=relevance[name],
                     relevance=relevance[name],
-                    calibration_version="test",
+                    calibration_version=MINILM_MAXSIM.calibration.version,
                 )
                 for name in names
             ],
@@ -247,7 +249,7 @@ class Stored:
 
     texts: dict[str, str]
     """By memory id."""
-    salience: dict[str, salience_pb2.Salience]
+    salience: dict[str, learnt_pb2.Salience]
     now_s: float
     """When the salience was read."""
 
@@ -266,7 +268,7 @@ async def read(memory: Memory, clock: Callable[[], float]) -> Stored:
     request = collection_pb2.GetCollectionRequest(scope=scope(), name=COLLECTION)
     catalog = (await memory.collections.GetCollection(request, timeout=CALL_S)).collection.memory_count
     require(catalog == len(texts), f"the catalog counts {catalog} memories, the engine lists {len(texts)}")
-    salience: dict[str, salience_pb2.Salience] = {}
+    salience: dict[str, learnt_pb2.Salience] = {}
     ids = list(texts)
     for begin in range(0, len(ids), 500):
         some = ids[begin : begin + 500]
@@ -377,11 +379,13 @@ def _same(how: str, pairs: list[tuple[str, str]], texts: dict[str, str]) -> None
     require(not (lost or strange or other), f"{how}: {len(lost)} lost, {len(strange)} not acknowledged, {len(other)} with another text")
 
 
-def _check_sums(stored: salience_pb2.Salience, events: Sequence[Happened], now_s: float) -> None:
+def _check_sums(stored: learnt_pb2.Salience, events: Sequence[Happened], now_s: float) -> None:
     require(stored.event_count == len(events), f"{stored.memory_id} has {stored.event_count} events, not {len(events)}")
     weights = [2.0 ** ((each.time_s - now_s) / HALF_LIFE_S) for each in events]
     positive = sum(weight * each.relevance for weight, each in zip(weights, events, strict=True))
     negative = sum(weight * (1.0 - each.relevance) for weight, each in zip(weights, events, strict=True))
+    passive = next((one for one in stored.channels if one.channel == learnt_pb2.SALIENCE_CHANNEL_PASSIVE), learnt_pb2.ChannelSalience())
+    found = passive.evidence_for, passive.evidence_against
     # The clocks of this process and of the service differ by the call; an event lost or doubled is a hundred times more.
-    near = abs(stored.evidence_for - positive) < 1e-3 and abs(stored.evidence_against - negative) < 1e-3
-    require(near, f"{stored.memory_id}: sums are {stored.evidence_for, stored.evidence_against}, the events give {positive, negative}")
+    near = abs(found[0] - positive) < 1e-3 and abs(found[1] - negative) < 1e-3
+    require(near, f"{stored.memory_id}: sums are {found}, the events give {positive, negative}")

@@ -52,8 +52,8 @@ class Memory:
     memories: Any
     salience: Any
     channel: grpc.aio.Channel
-    operations: Any
-    snapshots: Any
+    operations: Any = None
+    snapshots: Any = None
 
 
 def store_settings() -> dict[str, Any]:

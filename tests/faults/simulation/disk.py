@@ -55,6 +55,7 @@ class SimulatedDatabase(Database):
         self._reading = self._writing
         self._groups = queue.SimpleQueue()
         self._synchronous: Durability | None = None
+        self.commit_count = 0
         self._broken: Future[object] = Future()
         self._unsynced = False
         self._catalog_version = 0

@@ -20,6 +20,7 @@ from services.memory.store import (
     Point,
     ReplacePayloads,
     Replay,
+    SalienceProjection,
     SearchRequest,
     StoredPoint,
     StoreFilter,
@@ -116,6 +117,19 @@ class ModelEngine:
             case DeleteGeneration(_, generation):
                 for key in [key for key in shelf.points if key[:2] == (index, generation)]:
                     shelf.put(key, None)
+
+    async def project(self, projections: Sequence[SalienceProjection]) -> None:
+        await self._turn()
+        for projection in projections:
+            for memory_id, value in projection.values.items():
+                await asyncio.sleep(self._chance.expovariate(4000))
+                key = (projection.index, projection.generation, memory_id)
+                old = self._shelf.points.get(key)
+                if old is None or value.sequence <= old.payload.get("salience_seq", -1):
+                    continue
+                written = {"salience": value.salience, "last_retrieved_us": value.last_retrieved_us, "salience_seq": value.sequence}
+                vectors = (old.dense, old.sparse_indices, old.sparse_values)
+                self._shelf.put(key, Point(memory_id, projection.generation, *vectors, {**old.payload, **written}))
 
     async def flush(self) -> None:
         await self._turn()

@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
-from unittest.mock import patch
 
 from atlas import deadlines, failpoints
 from atlas.deadlines import Deadline
+from atlas.metrics import new_registry
 from services.memory import __main__ as program
 from services.memory import startup
 from services.memory.analyzer import Analyzer
+from services.memory.ledger_metrics import LedgerMetrics
+from services.memory.projection import SalienceProjector
 from services.memory.settings import MemorySettings
 from services.memory.upkeep import flush_regularly
 from services.memory.writer import Writer
@@ -154,13 +156,19 @@ class Machine:
         tasks = [asyncio.ensure_future(database.write_for_ever())]
         try:
             await startup.check_fingerprints(database, self.analyzer)
+            await startup.fit_ledger(database, self.clock, self.settings.ledger_policy)
             await startup.recover(writer, database, engine)
-            with patch.object(program, "SystemClock", lambda: self.clock):
-                registrations = program.build_services(self.settings, database, engine, writer, self.analyzer, _Inline())  # type: ignore[arg-type]
+            metrics = LedgerMetrics(new_registry(), commit_count=lambda: database.commit_count)
+            projector = SalienceProjector(database, engine, rule=self.settings.salience_rule, clock=self.clock, metrics=metrics)
+            projector.attach()
+            registrations = program.build_services(
+                program.Opened(self.settings, database, engine, writer, self.analyzer, _Inline(), projector, metrics, self.clock)  # type: ignore[arg-type]
+            )
             stubs = {each.name.rpartition(".")[2]: _Stub(each.servicer) for each in registrations}
             memory = Memory(None, stubs["CollectionService"], stubs["MemoryService"], stubs["SalienceService"], None)  # type: ignore[arg-type]
             async with writer.running():
                 tasks.append(asyncio.ensure_future(flush_regularly(writer, database, interval_s=self.chance.uniform(0.005, 0.1))))
+                tasks.append(asyncio.ensure_future(projector.run(interval_s=self.chance.uniform(0.005, 0.1))))
                 await main(memory)
         finally:
             for task in tasks:
