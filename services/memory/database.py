@@ -46,7 +46,9 @@ class Database:
     def __init__(self, path: Path) -> None:
         """Opens `path`, creating it where it is missing; use `open_database`."""
         self._path = path
-        self._writing = _prepared(path)
+        self.unclean = integrity.check_files(path)
+        """Whether the process before this one did not end in an orderly way."""
+        self._writing = _prepared(path, unclean=self.unclean)
         self._reading = _connection(path)
         self._reading.execute("PRAGMA query_only = ON")
         self._groups: queue.SimpleQueue[list[_Job]] = queue.SimpleQueue()
@@ -249,8 +251,8 @@ def _connection(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _prepared(path: Path) -> sqlite3.Connection:
-    unclean, frames = integrity.check_files(path), integrity.frame_count(path)
+def _prepared(path: Path, *, unclean: bool) -> sqlite3.Connection:
+    frames = integrity.frame_count(path)
     try:
         connection = _connection(path)
     except sqlite3.DatabaseError as error:
