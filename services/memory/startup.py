@@ -74,6 +74,8 @@ async def _compare(database: Database, store: Store) -> None:
             )
         if stored > listed:
             count = await _delete_unlisted(database, store, collection)
+            # Before their numbers are given again: were they back after another power loss, they would look old.
+            await store.flush()
             logger.warning(
                 "deleted from the engine what the catalog has lost with the power",
                 extra={"collection": collection.name, "count": count, "listed": listed},
