@@ -43,7 +43,9 @@ class Database:
     def __init__(self, path: Path) -> None:
         """Opens `path`, creating it where it is missing; use `open_database`."""
         self._path = path
-        self._writing = database_file.prepared(path)
+        self.unclean = integrity.check_files(path)
+        """Whether the process before this one did not end in an orderly way."""
+        self._writing = database_file.prepared(path, unclean=self.unclean)
         self._reading = database_file.connect(path)
         self._reading.execute("PRAGMA query_only = ON")
         self._groups: queue.SimpleQueue[list[_Job]] = queue.SimpleQueue()

@@ -41,13 +41,13 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def prepared(path: Path) -> sqlite3.Connection:
-    """Opens the connection that writes, and makes or upgrades the tables.
+def prepared(path: Path, *, unclean: bool) -> sqlite3.Connection:
+    """Opens the connection that writes, and makes or upgrades the tables; `unclean` = the last process did not end in an orderly way.
 
     Raises:
         StartupError: The file is no database, or of a newer version, or cannot be written.
     """
-    unclean, frames = integrity.check_files(path), integrity.frame_count(path)
+    frames = integrity.frame_count(path)
     try:
         connection = connect(path)
     except sqlite3.DatabaseError as error:

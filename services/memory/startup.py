@@ -12,7 +12,7 @@ from atlas.clock import Clock
 from atlas.errors import DependencyDownError, SchemaMismatchError, StartupError
 from atlas.failpoints import failpoint
 
-from . import catalog, memory_rows
+from . import catalog, journal, memory_rows
 from .analyzer import Analyzer
 from .database import Database, Work
 from .durability import Durability
@@ -100,9 +100,10 @@ async def _compare(database: Database, store: Store) -> None:
                 "the data folder is damaged or its parts are of different times: restore all of it from one copy, or run `atlas repair`"
             )
         if stored > listed.memory_count and listed.serving:
-            # A power loss can take unsynced journal entries whose vectors the engine has kept. A generation that does not serve
-            # holds vectors of older texts anyway.
+            # A generation that does not serve holds vectors of older texts anyway.
             count = await _delete_unlisted(database, store, listed)
+            # Before their numbers are given again: were they back after another power loss, they would look old.
+            await store.flush()
             logger.warning(
                 "deleted from the engine what the catalog has lost with the power",
                 extra={"collection": listed.collection, "count": count, "listed": listed.memory_count},
@@ -110,13 +111,26 @@ async def _compare(database: Database, store: Store) -> None:
 
 
 async def _delete_unlisted(database: Database, store: Store, listed: _Listed) -> int:
-    """Deletes the points of a generation that the catalog does not list, and says how many."""
+    """Deletes the points of a generation that the catalog lost with the power, and says how many.
+
+    A power loss takes the last entries of the journal, whose points the engine may have kept: their numbers are to be given again.
+
+    Raises:
+        StartupError: A point is older than that, or the last process ended in an orderly way.
+    """
     count, after = 0, None
+    next_seq = await database.read(journal.next_seq)
     while True:
         page = await store.scroll(listed.index, listed.generation, None, limit=_PAGE, after=after)
         found = [point.memory_id for point in page.points]
         known = await database.read(_known_of(listed.tenant, found))
         strange = tuple(memory_id for memory_id in found if known.get(memory_id) != listed.generation)
+        numbers = {point.memory_id: point.payload["seq"] for point in page.points}
+        if strange and not (database.unclean and all(numbers[memory_id] >= next_seq for memory_id in strange)):
+            raise StartupError(
+                f"the engine holds memories that collection {listed.collection!r} (tenant {listed.tenant!r}) does not list, "
+                f"such as {strange[0]}: the database is of another time; put the right one back, or run `atlas repair` to list them again"
+            )
         if strange:
             await store.apply([DeletePoints(listed.index, listed.generation, strange)])
             count += len(strange)

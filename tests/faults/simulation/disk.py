@@ -46,6 +46,7 @@ class SimulatedDatabase(Database):
 
     def __init__(self, content: bytes, medium: Medium, chance: random.Random) -> None:  # no super: that opens files and threads
         self._path = Path("memory.sqlite3")
+        self.unclean = True
         self._medium = medium
         self._chance = chance
         self._writing = sqlite3.connect(":memory:", isolation_level=None)
