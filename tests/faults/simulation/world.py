@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
+import uuid
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
+from unittest.mock import patch
 
 from atlas import deadlines, failpoints
 from atlas.deadlines import Deadline
@@ -161,9 +163,9 @@ class Machine:
             metrics = LedgerMetrics(new_registry(), commit_count=lambda: database.commit_count)
             projector = SalienceProjector(database, engine, rule=self.settings.salience_rule, clock=self.clock, metrics=metrics)
             projector.attach()
-            registrations = program.build_services(
-                program.Opened(self.settings, database, engine, writer, self.analyzer, _Inline(), projector, metrics, self.clock)  # type: ignore[arg-type]
-            )
+            opened = program.Opened(self.settings, database, engine, writer, self.analyzer, _Inline(), projector, metrics, self.clock)  # type: ignore[arg-type]
+            with patch.object(program, "new_id", lambda: str(uuid.UUID(int=self.chance.getrandbits(128), version=4))):
+                registrations = program.build_services(opened)
             stubs = {each.name.rpartition(".")[2]: _Stub(each.servicer) for each in registrations}
             memory = Memory(None, stubs["CollectionService"], stubs["MemoryService"], stubs["SalienceService"], None)  # type: ignore[arg-type]
             async with writer.running():
