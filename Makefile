@@ -97,6 +97,11 @@ protos: install-dev ## Generates the Python code of the protos
 docs: install-dev ## Generates docs/configuration.md, docs/api.md and .env.example
 	@$(BIN)/python -m docs.generate
 
+FIGURES ?=
+.PHONY: figures
+figures: install-dev ## Kills, cuts the power, simulates, freezes, and writes docs/figures.md (FIGURES=--full takes hours)
+	@$(BIN)/python -m tests.faults figures $(FIGURES)
+
 .PHONY: bench
 bench: install-dev ## Measures this machine: stages of a search, embedder, writes
 	@$(BIN)/python -m bench

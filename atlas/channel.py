@@ -116,6 +116,19 @@ async def open_replies(
         replies.cancel()
 
 
+async def upload(
+    method: Callable[..., grpc.aio.StreamUnaryCall[Request, Response]], requests: AsyncIterator[Request], *, deadline: Deadline
+) -> Response:
+    """Makes a call with many requests and one reply.
+
+    Raises:
+        AtlasError: What the part answered, or DependencyDownError, or DeadlineError.
+    """
+    deadline.check("the call was sent")
+    with _errors_mapped():
+        return await method(requests, timeout=deadline.remaining_s, metadata=_metadata())
+
+
 @contextmanager
 def _errors_mapped() -> Iterator[None]:
     try:

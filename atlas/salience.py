@@ -232,25 +232,33 @@ def read_channel(buckets: Iterable[Evidence], prior: float, rule: ChannelRule) -
     Beta distribution with prior mean `prior`.
     """
     now = tuple(buckets)
-    capped = [1.0 / (1.0 + bucket.mass / rule.bucket_mass) for bucket in now]
-    mass = math.fsum(share * bucket.mass for share, bucket in zip(capped, now, strict=True))
-    scale = min(1.0, rule.total_mass / mass) if mass > 0.0 else 1.0
-    positive = scale * math.fsum(share * bucket.positive for share, bucket in zip(capped, now, strict=True))
-    mean = (rule.prior_strength * prior + positive) / (rule.prior_strength + scale * mass)
+    mean, shares = _posterior(now, prior, rule)
     return ChannelReading(
         mean=mean,
         prior=prior,
         log_odds=logit(mean) - logit(prior) if now else 0.0,
         evidence=Evidence(math.fsum(bucket.positive for bucket in now), math.fsum(bucket.negative for bucket in now)),
-        shares=tuple(scale * share for share in capped),
+        shares=tuple(shares),
     )
+
+
+def channel_log_odds(buckets: Sequence[Evidence], prior: float, rule: ChannelRule) -> float:
+    """Gives the log-odds of `read_channel` alone, to the last bit; `buckets` holds one or more."""
+    mean, _ = _posterior(buckets, prior, rule)
+    return logit(mean) - logit(prior)
+
+
+def all_log_odds(passive: float, outside: float, *, pinned: bool, rule: SalienceRule) -> float:
+    """Adds up the log-odds of the channels and of a pin, within the limit of the rule."""
+    limit = rule.log_odds_limit
+    return _clip(passive + outside + (limit if pinned else 0.0), limit)
 
 
 def read_salience(passive: ChannelReading, outside: ChannelReading, *, pinned: bool, rule: SalienceRule) -> SalienceReading:
     """Puts the channels together: their log-odds add up, within the limit of the rule; a pin adds the whole limit."""
     limit = rule.log_odds_limit
     pin = limit if pinned else 0.0
-    log_odds = _clip(passive.log_odds + outside.log_odds + pin, limit)
+    log_odds = all_log_odds(passive.log_odds, outside.log_odds, pinned=pinned, rule=rule)
     return SalienceReading(
         salience=sigmoid(logit(passive.prior) + log_odds) if log_odds else passive.prior,
         prior=passive.prior,
@@ -260,6 +268,16 @@ def read_salience(passive: ChannelReading, outside: ChannelReading, *, pinned: b
         outside=outside,
         pinned=pinned,
     )
+
+
+def _posterior(buckets: Sequence[Evidence], prior: float, rule: ChannelRule) -> tuple[float, list[float]]:
+    """Gives the mean that buckets leave, and the share of each that saturation leaves."""
+    capped = [1.0 / (1.0 + bucket.mass / rule.bucket_mass) for bucket in buckets]
+    mass = math.fsum([share * bucket.mass for share, bucket in zip(capped, buckets, strict=True)])
+    scale = min(1.0, rule.total_mass / mass) if mass > 0.0 else 1.0
+    positive = scale * math.fsum([share * bucket.positive for share, bucket in zip(capped, buckets, strict=True)])
+    mean = (rule.prior_strength * prior + positive) / (rule.prior_strength + scale * mass)
+    return mean, [scale * share for share in capped]
 
 
 def total(parts: Sequence[Sums]) -> Sums:

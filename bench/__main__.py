@@ -1,4 +1,4 @@
-"""Runs a measurement: `python -m bench [search|memory|writes|embedder|migration|stores|vectors]`, or the first four."""
+"""Runs a measurement: `python -m bench [search|memory|writes|embedder|migration|stores|alive|vectors]`, or the first four."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from . import embedder, memory, migration, search, stores, vectors, writes
+from . import alive, embedder, memory, migration, search, vectors, writes
 
 app = typer.Typer(help=__doc__, add_completion=False, pretty_exceptions_enable=False, no_args_is_help=False)
 Memories = Annotated[int, typer.Option("--memories", min=100, max=30_000, help="Memories stored.")]
@@ -55,6 +55,12 @@ def measure_embedder() -> None:
     embedder.main()
 
 
+@app.command("alive")
+def measure_alive(count: Annotated[int, typer.Option(min=2_000, max=2_000_000, help="Memories of the bulk load.")] = 100_000) -> None:
+    """Measures health and searches during a bulk load and an index build."""
+    alive.main(count)
+
+
 @app.command("vectors")
 def make_vectors(
     data: Annotated[Path, typer.Argument(help="Folder with one folder per evaluation set.")],
@@ -75,6 +81,8 @@ def compare_stores(
     server: Annotated[str | None, typer.Option("--qdrant", help="HOST:GRPC_PORT of a running Qdrant server to compare as well.")] = None,
 ) -> None:
     """Compares memory's stores and LanceDB's flat search, in turn."""
+    from . import stores  # LanceDB warns of every process that is started beside it
+
     stores.main(count, query_count, file, graph=graph, server=server)
 
 

@@ -24,7 +24,7 @@ from atlas.gateway.v1 import (
 )
 from atlas.influence import Influence
 from atlas.logs import configure_logs
-from atlas.memory.v1 import collection_pb2, memory_pb2, operation_pb2, salience_pb2
+from atlas.memory.v1 import collection_pb2, memory_pb2, operation_pb2, salience_pb2, snapshot_pb2
 from atlas.metrics import new_registry
 from atlas.reranker.v1 import reranker_pb2
 from atlas.server import Registration, RunningServer, run, serving
@@ -32,6 +32,7 @@ from atlas.server import Registration, RunningServer, run, serving
 from .administration_service import AdministrationService
 from .clients import CollectionClient, EmbedderClient, LedgerClient, MemoryClient, RerankerClient, SalienceClient
 from .clients.generations import GenerationClient
+from .clients.snapshots import SnapshotClient
 from .cutting import Cutter
 from .embedders import Embedders, OpenEmbedder
 from .ingest import GroupLimits, Ingester
@@ -49,6 +50,7 @@ from .search_metrics import SearchMetrics
 from .server_state import Addresses, ServerState
 from .service import GatewayService, Parts
 from .settings import GatewaySettings
+from .snapshot_calls import SnapshotCalls
 from .writes import Writer
 
 _EMBEDDER = [embedder_pb2.DESCRIPTOR.services_by_name["EmbedderService"].full_name]
@@ -58,6 +60,7 @@ _MEMORY = [
     collection_pb2.DESCRIPTOR.services_by_name["CollectionService"].full_name,
     salience_pb2.DESCRIPTOR.services_by_name["SalienceService"].full_name,
     operation_pb2.DESCRIPTOR.services_by_name["OperationService"].full_name,
+    snapshot_pb2.DESCRIPTOR.services_by_name["SnapshotService"].full_name,
 ]
 
 
@@ -81,7 +84,7 @@ async def running(settings: GatewaySettings) -> AsyncIterator[RunningServer]:
         parts, migrating = await open_parts(settings, stack)
         service = GatewayService(parts, settings, metrics=SearchMetrics(registry), monotonic=time.monotonic)
         ledger = LedgerService(parts.ledger, parts.eraser, tenant=settings.tenant)
-        administration = AdministrationService(migrating.migrations, parts.memory, settings)
+        administration = AdministrationService(migrating.migrations, migrating.snapshots, parts.memory, settings)
         services = [
             Registration.of(gateway_pb2.DESCRIPTOR, "GatewayService", gateway_pb2_grpc.add_GatewayServiceServicer_to_server, service),
             Registration.of(ledger_pb2.DESCRIPTOR, "LedgerService", ledger_pb2_grpc.add_LedgerServiceServicer_to_server, ledger),
@@ -115,6 +118,8 @@ class Migrating:
     """What an operator calls."""
     driver: MigrationDriver
     """What does the work."""
+    snapshots: SnapshotCalls
+    """Snapshots of memory."""
 
 
 async def open_parts(settings: GatewaySettings, stack: AsyncExitStack) -> tuple[Parts, Migrating]:
@@ -141,10 +146,10 @@ async def open_parts(settings: GatewaySettings, stack: AsyncExitStack) -> tuple[
     cutter = Cutter()
     writer = Writer(collections, batch_piece_count=settings.batch_piece_count)
     parts = _parts(settings, embedder, reranker, memory_channel, memory, collections, models, embedders, cutter, writer)
-    return parts, _migrating(settings, GenerationClient(memory_channel), embedders)
+    return parts, _migrating(settings, GenerationClient(memory_channel), SnapshotClient(memory_channel), embedders)
 
 
-def _migrating(settings: GatewaySettings, generations: GenerationClient, embedders: Embedders) -> Migrating:
+def _migrating(settings: GatewaySettings, generations: GenerationClient, snapshots: SnapshotClient, embedders: Embedders) -> Migrating:
     filler = GenerationFiller(generations, embedders, batch_piece_count=settings.batch_piece_count)
     switcher = Switcher(generations, filler, embedders)
     driver = MigrationDriver(
@@ -156,7 +161,7 @@ def _migrating(settings: GatewaySettings, generations: GenerationClient, embedde
         driver=str(uuid4()),
         poll_s=settings.operation_poll_ms / 1_000,
     )
-    return Migrating(Migrations(generations, embedders, switcher, wake=driver.wake), driver)
+    return Migrating(Migrations(generations, embedders, switcher, wake=driver.wake), driver, SnapshotCalls(snapshots, embedders))
 
 
 def _parts(

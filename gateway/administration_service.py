@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -20,6 +21,7 @@ from .memories import Scope
 from .messages import time_message
 from .migration.calls import MigrationOrder, Migrations
 from .settings import GatewaySettings
+from .snapshot_calls import SnapshotCalls
 
 MAX_ADDRESS_BYTES = 1_024
 """Longest address of an embedder."""
@@ -28,8 +30,9 @@ MAX_ADDRESS_BYTES = 1_024
 class AdministrationService(rpc.AdministrationServiceServicer):
     """Changes whole collections while callers go on."""
 
-    def __init__(self, migrations: Migrations, memory: MemoryClient, settings: GatewaySettings) -> None:
+    def __init__(self, migrations: Migrations, snapshots: SnapshotCalls, memory: MemoryClient, settings: GatewaySettings) -> None:
         self._migrations = migrations
+        self._snapshots = snapshots
         self._memory = memory
         self._settings = settings
 
@@ -158,6 +161,45 @@ class AdministrationService(rpc.AdministrationServiceServicer):
             deadline=deadlines.current(),
         )
         return pb.MoveSourceResponse(source_count=source_count, memory_count=memory_count)
+
+    async def CreateSnapshot(
+        self, request: pb.CreateSnapshotRequest, context: aio.ServicerContext[pb.CreateSnapshotRequest, pb.CreateSnapshotResponse]
+    ) -> pb.CreateSnapshotResponse:
+        """Makes a snapshot of everything that memory holds."""
+        return await self._snapshots.create(self._scope(), deadline=deadlines.current())
+
+    async def ListSnapshots(
+        self, request: pb.ListSnapshotsRequest, context: aio.ServicerContext[pb.ListSnapshotsRequest, pb.ListSnapshotsResponse]
+    ) -> pb.ListSnapshotsResponse:
+        """Lists snapshots, newest first."""
+        return await self._snapshots.listed(self._scope(), deadline=deadlines.current())
+
+    async def DeleteSnapshot(
+        self, request: pb.DeleteSnapshotRequest, context: aio.ServicerContext[pb.DeleteSnapshotRequest, pb.DeleteSnapshotResponse]
+    ) -> pb.DeleteSnapshotResponse:
+        """Deletes a snapshot."""
+        return await self._snapshots.delete(self._scope(), request, deadline=deadlines.current())
+
+    async def DownloadSnapshot(
+        self, request: pb.DownloadSnapshotRequest, context: aio.ServicerContext[pb.DownloadSnapshotRequest, pb.DownloadSnapshotResponse]
+    ) -> AsyncIterator[pb.DownloadSnapshotResponse]:
+        """Gives a snapshot as the bytes of an archive."""
+        async for part in self._snapshots.download(self._scope(), request, deadline=deadlines.current()):
+            yield part
+
+    async def UploadSnapshot(
+        self,
+        request_iterator: AsyncIterator[pb.UploadSnapshotRequest],
+        context: aio.ServicerContext[pb.UploadSnapshotRequest, pb.UploadSnapshotResponse],
+    ) -> pb.UploadSnapshotResponse:
+        """Takes the bytes of an archive and keeps it as a snapshot."""
+        return await self._snapshots.upload(self._scope(), request_iterator, deadline=deadlines.current())
+
+    async def RestoreSnapshot(
+        self, request: pb.RestoreSnapshotRequest, context: aio.ServicerContext[pb.RestoreSnapshotRequest, pb.RestoreSnapshotResponse]
+    ) -> pb.RestoreSnapshotResponse:
+        """Puts the store back to a snapshot."""
+        return await self._snapshots.restore(self._scope(), request, deadline=deadlines.current())
 
     def _scope(self) -> Scope:
         # Without access control everybody is the one tenant of the settings, and sees all of it.

@@ -71,6 +71,12 @@ class Embedders:
         """Where the configured embedder is."""
         return self._address
 
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """All places where an embedder is known to be, the configured one first."""
+        named = (collection.embedder_address for collection in self._spaces.values())
+        return tuple(dict.fromkeys(address for address in (self._address, *self._opened, *self._others, *named) if address))
+
     async def close(self) -> None:
         """Closes the channels that were opened."""
         for opened in self._opened.values():

@@ -11,6 +11,7 @@ import typer
 
 from atlas.errors import AtlasError
 
+from .backup import backup, restore, snapshots
 from .collections import collections
 from .delete import delete
 from .doctor import doctor
@@ -30,6 +31,7 @@ from .operations import operations
 from .options import ExitStatus
 from .printing import print_error, print_failure
 from .remember import remember
+from .repair import repair
 from .salience import VERBS as SALIENCE_VERBS
 from .search import search
 from .status import status
@@ -47,7 +49,15 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 _PANELS: dict[str, dict[str, Callable[..., int]]] = {
-    "Services": {"up": up, "down": down, "status": status, "doctor": doctor, "next-steps": next_steps, "mcp": mcp},
+    "Services": {
+        "up": up,
+        "down": down,
+        "status": status,
+        "doctor": doctor,
+        "repair": repair,
+        "next-steps": next_steps,
+        "mcp": mcp,
+    },
     "Memories": {
         "ingest": ingest,
         "remember": remember,
@@ -59,7 +69,14 @@ _PANELS: dict[str, dict[str, Callable[..., int]]] = {
         "collections": collections,
     },
     "Learning": {"feedback": feedback, "usage": usage, "erase": erase},
-    "Upkeep": {"migrate": migrate, "operations": operations, "generations": generations},
+    "Upkeep": {
+        "migrate": migrate,
+        "operations": operations,
+        "generations": generations,
+        "backup": backup,
+        "restore": restore,
+        "snapshots": snapshots,
+    },
     "Proof": {"eval": evaluate},
 }
 

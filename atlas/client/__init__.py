@@ -45,8 +45,10 @@ from .results import (
     ServerInfo,
     StageTime,
 )
+from .snapshots import AsyncSnapshots, Restored, Snapshot
 from .sync import Atlas
 from .sync_administration import Administration
+from .sync_snapshots import Snapshots
 from .writes import Durability, MemoryInput, SalienceMode, SearchOptions
 
 __all__ = [
@@ -54,6 +56,7 @@ __all__ = [
     "Administration",
     "AsyncAdministration",
     "AsyncAtlas",
+    "AsyncSnapshots",
     "Atlas",
     "BucketEvidence",
     "Caller",
@@ -85,6 +88,7 @@ __all__ = [
     "Part",
     "Rebuilt",
     "Remembered",
+    "Restored",
     "Revocation",
     "Salience",
     "SalienceChange",
@@ -98,6 +102,8 @@ __all__ = [
     "SearchResults",
     "SearchSummary",
     "ServerInfo",
+    "Snapshot",
+    "Snapshots",
     "SourceClass",
     "StageTime",
     "StateDigest",

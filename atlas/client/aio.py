@@ -17,7 +17,7 @@ from atlas.documents import Document, JsonValue
 from atlas.errors import InvalidInputError
 from atlas.gateway.v1 import gateway_pb2 as pb
 
-from . import administration, reading, results, writes
+from . import administration, reading, results, snapshots, writes
 from .learning import LearningCalls
 from .writes import Durability, MemoryInput
 
@@ -43,6 +43,8 @@ class AsyncAtlas(LearningCalls):
         super().__init__(server, timeout_s=timeout_s)
         self.administration = administration.AsyncAdministration(self._channel, timeout_s=timeout_s)
         """What an operator asks: migrations and operations."""
+        self.snapshots = snapshots.AsyncSnapshots(self._channel, timeout_s=timeout_s)
+        """Snapshots of the whole memory."""
 
     async def __aenter__(self) -> Self:
         return self

@@ -13,6 +13,7 @@ from atlas.documents import Document, JsonValue
 from . import learning, results
 from .aio import DAY_S, DEFAULT_SERVER, AsyncAtlas
 from .sync_administration import Administration
+from .sync_snapshots import Snapshots
 from .writes import MemoryInput, SearchOptions
 
 Result = TypeVar("Result")
@@ -29,6 +30,8 @@ class Atlas:
         self._client = self._run(_opened(server, timeout_s))
         self.administration = Administration(self._client.administration, self._run)
         """What an operator asks: migrations and operations."""
+        self.snapshots = Snapshots(self._client.snapshots, self._run)
+        """Snapshots of the whole memory."""
 
     def __enter__(self) -> Self:
         return self

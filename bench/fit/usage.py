@@ -18,7 +18,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +54,10 @@ REFUSAL = {
 }
 OVERLAPS = tuple(round(0.05 * step, 2) for step in range(21))
 WEIGHTS = (0.8, 1.3, 2.0, 2.5, 3.0)
+USED_WORDS = (3, 4, 5, 6, 8, 99)
+UNUSED_WORDS = (0, 1, 2, 3)
+NEVER = 99
+"""So many words of its own no hit has in a sentence."""
 SHARES = (0.3, 0.5, 0.6, 0.7, 0.8)
 
 
@@ -82,6 +86,7 @@ class Table:
     used: NDArray[np.bool_]
     overlaps: NDArray[np.float64]
     """NaN where no sentence of the answer tells anything."""
+    own_words: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,54 +196,68 @@ def _of_message(answer: str, message: str) -> Iterator[tuple[str, str]]:
 def table(found: Sequence[Case], *, told_weight: float, told_share: float) -> Table:
     """Reads the cases with two of the thresholds."""
     rows = [
-        (case.group, case.kind, case.odd, used, max((one.overlaps[place] for one in telling), default=np.nan))
+        (
+            case.group,
+            case.kind,
+            case.odd,
+            used,
+            max((one.overlaps[place] for one in telling), default=np.nan),
+            max((one.own_words[place] for one in telling), default=0),
+        )
         for case in found
         for telling in [[one for one in case.supports if one.weight >= told_weight and one.share >= told_share]]
         for place, used in enumerate(case.used)
         if used is not None
     ]
-    groups, kinds, odd, used, overlaps = zip(*rows, strict=True)
-    return Table(np.array(groups), np.array(kinds), np.array(odd), np.array(used), np.array(overlaps, np.float64))
+    groups, kinds, odd, used, overlaps, own_words = zip(*rows, strict=True)
+    return Table(np.array(groups), np.array(kinds), np.array(odd), np.array(used), np.array(overlaps, np.float64), np.array(own_words))
 
 
-def reached(given: Table, rows: NDArray[np.bool_], *, used_overlap: float | None = None, unused_overlap: float | None = None) -> Reached:
-    """Precision and recall of one of the two verdicts over some rows."""
-    with np.errstate(invalid="ignore"):
-        said = given.overlaps >= used_overlap if used_overlap is not None else given.overlaps <= (unused_overlap or 0.0)
-    right = given.used if used_overlap is not None else ~given.used
-    hit = float((said & right & rows).sum())
-    count = int((said & rows).sum())
-    return Reached(hit / count if count else 1.0, hit / max(1.0, float((right & rows).sum())), count)
+def reached(said: NDArray[np.bool_], right: NDArray[np.bool_]) -> Reached:
+    """Precision and recall of a verdict over some rows."""
+    hit, count = float((said & right).sum()), int(said.sum())
+    return Reached(hit / count if count else 1.0, hit / max(1.0, float(right.sum())), count)
+
+
+def said_used(given: Table, overlap: float, words: int) -> NDArray[np.bool_]:
+    """Rows that are called USED."""
+    return (np.nan_to_num(given.overlaps, nan=-1.0) >= overlap) | (given.own_words >= words)
+
+
+def said_unused(given: Table, overlap: float, words: int) -> NDArray[np.bool_]:
+    """Rows that are called UNUSED."""
+    return (np.nan_to_num(given.overlaps, nan=2.0) <= overlap) & (given.own_words <= words)
 
 
 def chosen(found: Sequence[Case]) -> UsageRule:
-    """Chooses the thresholds on the odd-numbered questions."""
-    best, best_gain = UsageRule(1.0, 0.0, WEIGHTS[-1], SHARES[-1]), -1.0
+    """Chooses the thresholds on the odd-numbered questions: the most recall at the precision, each set and language counting the same."""
+    best, best_gain = UsageRule(1.0, NEVER, 0.0, 0, WEIGHTS[-1], SHARES[-1]), -1.0
     for told_weight, told_share in tqdm(list(itertools.product(WEIGHTS, SHARES)), "thresholds"):
         given = table(found, told_weight=told_weight, told_share=told_share)
         groups = [given.odd & (given.groups == group) for group in sorted(set(given.groups))]
-        used = next(
-            (one for one in OVERLAPS[11:] if all(reached(given, rows, used_overlap=one).precision >= PRECISION for rows in groups)), None
-        )
-        unused = next(
-            (
-                one
-                for one in reversed(OVERLAPS[:10])
-                if all(reached(given, rows, unused_overlap=one).precision >= PRECISION for rows in groups)
-            ),
-            None,
-        )
-        if used is None or unused is None:
-            continue
-        # The mean over sets and languages: each counts the same, and so do the two verdicts.
-        gain = float(
-            np.mean(
-                [reached(given, rows, used_overlap=used).recall + reached(given, rows, unused_overlap=unused).recall for rows in groups]
-            )
-        )
-        if gain > best_gain:
-            best, best_gain = UsageRule(used, unused, told_weight, told_share), gain
+        used, used_gain = _most(given, groups, itertools.product(OVERLAPS[11:], USED_WORDS), said_used, given.used)
+        unused, unused_gain = _most(given, groups, itertools.product(OVERLAPS[:10], UNUSED_WORDS), said_unused, ~given.used)
+        if used is not None and unused is not None and used_gain + unused_gain > best_gain:
+            best, best_gain = UsageRule(*used, *unused, told_weight, told_share), used_gain + unused_gain
     return best
+
+
+def _most(
+    given: Table,
+    groups: Sequence[NDArray[np.bool_]],
+    thresholds: Iterable[tuple[float, int]],
+    said: Callable[[Table, float, int], NDArray[np.bool_]],
+    right: NDArray[np.bool_],
+) -> tuple[tuple[float, int] | None, float]:
+    best: tuple[float, int] | None = None
+    best_recall = -1.0
+    for overlap, words in thresholds:
+        verdicts = said(given, overlap, words)
+        results = [reached(verdicts[rows], right[rows]) for rows in groups]
+        recall = float(np.mean([one.recall for one in results]))
+        if recall > best_recall and all(one.precision >= PRECISION for one in results):
+            best, best_recall = (overlap, words), recall
+    return best, best_recall
 
 
 def report(found: Sequence[Case], rule: UsageRule) -> None:
@@ -250,8 +269,8 @@ def report(found: Sequence[Case], rule: UsageRule) -> None:
     for group in sorted(set(given.groups)):
         for kind in ("all", *sorted(set(given.kinds[given.groups == group]))):
             rows = ~given.odd & (given.groups == group) & ((given.kinds == kind) | (kind == "all"))
-            used = reached(given, rows, used_overlap=rule.used_overlap)
-            unused = reached(given, rows, unused_overlap=rule.unused_overlap)
+            used = reached(said_used(given, rule.used_overlap, rule.used_words)[rows], given.used[rows])
+            unused = reached(said_unused(given, rule.unused_overlap, rule.unused_words)[rows], ~given.used[rows])
             print(
                 f"{group:24} {kind:10} {int(rows.sum()):6} {given.used[rows].mean():6.2f}  {used.precision:14.3f} {used.recall:7.3f}"
                 f"  {unused.precision:16.3f} {unused.recall:7.3f}   ({used.count} USED)"

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import version
 
 from atlas import failpoints
 from atlas.clock import Clock, SystemClock
@@ -23,6 +24,8 @@ from atlas.memory.v1 import (
     operation_pb2_grpc,
     salience_pb2,
     salience_pb2_grpc,
+    snapshot_pb2,
+    snapshot_pb2_grpc,
 )
 from atlas.metrics import new_registry
 from atlas.server import Registration, RunningServer, run, serving
@@ -49,12 +52,19 @@ from .reading import MemoryReader
 from .salience_service import SalienceService
 from .service import MemoryService
 from .settings import MemorySettings
+from .snapshots.creating import SnapshotMaker
+from .snapshots.manifest import Shelf
+from .snapshots.restoring import SnapshotRestorer
+from .snapshots.snapshot_service import SnapshotService
 from .sources.mover import SourceCalls
 from .startup import check_fingerprints, check_read, fit_ledger, recover
 from .store import Store
 from .stores import open_store
 from .upkeep import compact_regularly, delete_outlived_regularly, flush_regularly, prune_regularly, report_engine
 from .writer import Writer
+
+DATABASE_NAME = "memory.sqlite3"
+"""File of journal, catalog and ledger in the data folder."""
 
 
 async def main() -> None:
@@ -83,7 +93,7 @@ async def running(settings: MemorySettings, clock: Clock | None = None) -> Async
     with hold(settings.data_dir / "memory.lock"), ThreadPoolExecutor(max_workers=1, thread_name_prefix="prepare") as preparing:
         failpoint("start.lock.after")
         async with (
-            open_database(settings.data_dir / "memory.sqlite3") as database,
+            open_database(settings.data_dir / DATABASE_NAME) as database,
             open_store(settings, data_dir=settings.data_dir) as store,
         ):
             failpoint("start.engine.after")
@@ -155,7 +165,9 @@ def build_services(opened: Opened) -> list[Registration]:
     memories = _memory_service(opened, space, salience, holds)
     operations = OperationService(database, writer, Filler(database, opened.store, writer, clock), holds, space=space, clock=clock)
     collections = _collection_service(opened, space, holds)
+    snapshots = _snapshot_service(opened, space)
     return [
+        Registration.of(snapshot_pb2.DESCRIPTOR, "SnapshotService", snapshot_pb2_grpc.add_SnapshotServiceServicer_to_server, snapshots),
         Registration.of(
             collection_pb2.DESCRIPTOR, "CollectionService", collection_pb2_grpc.add_CollectionServiceServicer_to_server, collections
         ),
@@ -165,6 +177,24 @@ def build_services(opened: Opened) -> list[Registration]:
         Registration.of(memory_pb2.DESCRIPTOR, "MemoryService", memory_pb2_grpc.add_MemoryServiceServicer_to_server, memories),
         Registration.of(salience_pb2.DESCRIPTOR, "SalienceService", salience_pb2_grpc.add_SalienceServiceServicer_to_server, salience),
     ]
+
+
+def _snapshot_service(opened: Opened, space: FreeSpace) -> SnapshotService:
+    shelf = Shelf(opened.settings.data_dir / "snapshots")
+    database, store, writer = opened.database, opened.store, opened.writer
+    maker = SnapshotMaker(
+        database,
+        store,
+        writer,
+        shelf,
+        path=opened.settings.data_dir / DATABASE_NAME,
+        space=space,
+        clock=opened.clock,
+        new_id=new_id,
+        version=version("atlas-memory"),
+    )
+    restorer = SnapshotRestorer(database, store, writer, space=space, new_id=new_id, lexical_fingerprint=opened.analyzer.fingerprint)
+    return SnapshotService(maker, restorer, shelf, space=space, new_id=new_id)
 
 
 def _salience_service(opened: Opened, space: FreeSpace) -> SalienceService:

@@ -14,7 +14,7 @@ from .catalog import Collection
 from .database import Database
 from .drafts import DenseVector
 from .filters import domains_asked
-from .ledger.records import KnownSalience
+from .ledger.records import KnownSalience, Learnt
 from .query import Found, Places, PoolMember, united
 from .scopes import Scope
 from .store import SearchRequest, Store, StoredPoint, StoreFilter
@@ -22,10 +22,10 @@ from .upserts import check_vector
 
 
 class SalienceOf(Protocol):
-    """Reads what is known about a tenant's memories by id; unknown ids are left out."""
+    """Reads what was learnt about a tenant's memories."""
 
-    def __call__(self, tenant: str, memory_ids: Sequence[str], perhaps: Sequence[str] = ()) -> Awaitable[Mapping[str, KnownSalience]]:
-        """Reads `memory_ids`, and of `perhaps` only those about which anything was learnt: about most hits nothing was."""
+    def __call__(self, tenant: str, memory_ids: Sequence[str], rest_ids: Sequence[str] = ()) -> Awaitable[Learnt]:
+        """Reads all about `memory_ids`, and of `rest_ids` the log-odds alone: they are many, and few are shown."""
         ...
 
 
@@ -147,13 +147,15 @@ class CandidateFinder:
         collections = {one.collection.name: one.collection for one in searched}
         # What salience may bring in has to be known of all that was found, in one read.
         rest_ids = union.rest_ids if places.extended_count else ()
-        candidates, known = await asyncio.gather(
-            self._with_payloads(clean, collections, timeout_s), _known(salience_of, tenant, _ids(clean), rest_ids)
+        candidates, learnt = await asyncio.gather(
+            self._with_payloads(clean, collections, timeout_s), _learnt(salience_of, tenant, _ids(clean), rest_ids)
         )
-        if (places.extended_count or places.explore_count) and (guests := union.guests(_log_odds(known), places)):
-            late = [memory_id for memory_id in _ids(guests) if memory_id not in known]
-            more, others = await asyncio.gather(self._with_payloads(guests, collections, timeout_s), _known(salience_of, tenant, late))
-            candidates, known = candidates + more, {**known, **others}
+        known = learnt.known
+        if (places.extended_count or places.explore_count) and (guests := union.guests(learnt.log_odds, places)):
+            more, late = await asyncio.gather(
+                self._with_payloads(guests, collections, timeout_s), _learnt(salience_of, tenant, _ids(guests))
+            )
+            candidates, known = candidates + more, {**known, **late.known}
         return Candidates(candidates, tuple(searched), known)
 
     def _request(self, query: Query, searched: Searched) -> SearchRequest | None:
@@ -192,18 +194,12 @@ class CandidateFinder:
         )
 
 
-async def _known(
-    salience_of: SalienceOf | None, tenant: str, memory_ids: Sequence[str], perhaps: Sequence[str] = ()
-) -> Mapping[str, KnownSalience]:
-    return {} if salience_of is None or not (memory_ids or perhaps) else await salience_of(tenant, memory_ids, perhaps)
+async def _learnt(salience_of: SalienceOf | None, tenant: str, memory_ids: Sequence[str], rest_ids: Sequence[str] = ()) -> Learnt:
+    return Learnt({}, {}) if salience_of is None or not (memory_ids or rest_ids) else await salience_of(tenant, memory_ids, rest_ids)
 
 
 def _ids(pool: Sequence[PoolMember]) -> list[str]:
     return [member.hit.memory_id for member in pool]
-
-
-def _log_odds(known: Mapping[str, KnownSalience]) -> dict[str, float]:
-    return {memory_id: one.reading.log_odds for memory_id, one in known.items()}
 
 
 def _searched(connection: sqlite3.Connection, query: Query) -> list[Searched]:

@@ -14,12 +14,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-import msgspec
-
-from atlas.errors import AtlasError, DependencyDownError, DiskFullError, StartupError
+from atlas.errors import StartupError
 from atlas.failpoints import failpoint
 
-from . import catalog, schema
+from . import catalog, database_file, integrity
 from .durability import Durability
 from .outcomes import Outcome
 
@@ -29,13 +27,7 @@ Work = Callable[[sqlite3.Connection], T]
 
 MAX_GROUP = 256
 """Most works of one transaction."""
-_CHECKPOINT_PAGES = 16_384
-"""Size of the write-ahead log (64 MiB) at which a commit checkpoints it, if `checkpoint` did not before."""
-_SCRUB_BYTES = 16 * 1024 * 1024
-"""Zeros that are written at a time."""
 _STOP: list[_Job] = []
-_LASTING_FAULTS = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-"""Primary result codes after which nobody knows what the disk holds."""
 
 
 @dataclass(slots=True)
@@ -51,8 +43,8 @@ class Database:
     def __init__(self, path: Path) -> None:
         """Opens `path`, creating it where it is missing; use `open_database`."""
         self._path = path
-        self._writing = _prepared(path)
-        self._reading = _connection(path)
+        self._writing = database_file.prepared(path)
+        self._reading = database_file.connect(path)
         self._reading.execute("PRAGMA query_only = ON")
         self._groups: queue.SimpleQueue[list[_Job]] = queue.SimpleQueue()
         self._reads: queue.SimpleQueue[tuple[Work[Any], Outcome[Any]] | None] = queue.SimpleQueue()
@@ -115,7 +107,7 @@ class Database:
 
     async def scan(self, work: Work[T]) -> T:
         """Runs a long read on a snapshot and a connection of its own, so that other reads do not wait for it."""
-        return await asyncio.to_thread(_scan, self._path, work)
+        return await asyncio.to_thread(database_file.scan, self._path, work)
 
     async def scrub(self) -> None:
         """Overwrites what deleted rows left in the file and empties the write-ahead log.
@@ -123,16 +115,16 @@ class Database:
         Raises:
             DependencyDownError: Readers held the log for so long that it could not be emptied; trying again is harmless.
         """
-        await self.write(_overwrite_free_pages, durability=Durability.POWER_LOSS)
-        await asyncio.to_thread(_empty_log, self._path)
+        await self.write(database_file.overwrite_free_pages, durability=Durability.POWER_LOSS)
+        await asyncio.to_thread(database_file.empty_log, self._path)
 
     async def checkpoint(self) -> None:
         """Moves the write-ahead log into the file without holding up readers or writers."""
         try:
-            await asyncio.to_thread(_checkpoint, self._path)
+            await asyncio.to_thread(database_file.checkpoint, self._path)
         except sqlite3.DatabaseError as error:
             self._note_fault(error)
-            raise _named(error) from error
+            raise database_file.named(error) from error
 
     def close(self) -> None:
         """Finishes what is queued and closes the file. Blocks."""
@@ -141,7 +133,13 @@ class Database:
         self._writer.join()
         self._reader.join()
         self._reading.close()
+        with _Attempt():  # what cannot be moved now is moved by the next start
+            _, left, moved = self._writing.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if left == moved:
+                integrity.mark_closed(self._path)
         self._writing.close()
+        if not self._path.with_name(f"{self._path.name}-wal").exists():
+            integrity.mark_closed(self._path)
 
     def _read_works(self) -> None:
         while (asked := self._reads.get()) is not None:
@@ -180,7 +178,7 @@ class Database:
         attempts: list[_Attempt] = []
         with _Attempt() as transaction:
             if self._broken.done():
-                raise _failed(str(self._broken.result()))
+                raise database_file.failed(str(self._broken.result()))
             failpoint("database.begin.before")
             self._ask_for(max(job.durability for job in jobs))
             self._writing.execute("BEGIN IMMEDIATE")
@@ -202,7 +200,7 @@ class Database:
         for job, attempt in zip(jobs, attempts or [transaction] * len(jobs), strict=True):
             error = transaction.error or attempt.error
             if error is not None:
-                job.future.set_exception(_named(error))
+                job.future.set_exception(database_file.named(error))
             else:
                 job.future.set_result(attempt.result)
         failpoint("database.answer.after")
@@ -215,7 +213,7 @@ class Database:
             attempt.result = job.work(self._writing)
             failpoint("database.work.after")
         if attempt.error is not None:
-            if alone or _lasting(attempt.error) or not self._writing.in_transaction:
+            if alone or database_file.lasting(attempt.error) or not self._writing.in_transaction:
                 # SQLite undid the whole group, as it does when the disk is full; or there is nothing else to keep.
                 raise attempt.error
             self._writing.execute("ROLLBACK TO work")
@@ -233,7 +231,7 @@ class Database:
             self._synchronous = durability
 
     def _note_fault(self, error: BaseException) -> None:
-        if _lasting(error) and not self._broken.done():
+        if database_file.lasting(error) and not self._broken.done():
             self._broken.set_result(f"the disk of {self._path} failed ({error}); start again to go on with what is there")
 
     def _give_up(self, error: BaseException) -> None:
@@ -281,128 +279,3 @@ async def open_database(path: Path) -> AsyncIterator[Database]:
         yield database
     finally:
         await asyncio.to_thread(database.close)
-
-
-def _connection(path: Path) -> sqlite3.Connection:
-    # Each connection is used by one thread at a time; isolation_level None leaves transactions to us.
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
-    try:
-        connection.execute("PRAGMA busy_timeout = 10000")
-        connection.execute("PRAGMA cache_size = -32768")
-        connection.execute("PRAGMA temp_store = MEMORY")
-        # Zeroes what is deleted inside a page that is written anyway; whole free pages are left to `scrub`.
-        connection.execute("PRAGMA secure_delete = FAST")
-        connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-        connection.execute("PRAGMA user_version").fetchone()
-    except sqlite3.DatabaseError:
-        connection.close()
-        raise
-    return connection
-
-
-def _prepared(path: Path) -> sqlite3.Connection:
-    try:
-        connection = _connection(path)
-    except sqlite3.DatabaseError as error:
-        raise StartupError(f"{path} cannot be read as a database ({error}); restore the data folder from a copy") from error
-    try:
-        return _brought_up(connection, path)
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        raise StartupError(f"{path} cannot be opened ({error}); see that its disk is writable and has room") from error
-    except StartupError:
-        connection.close()
-        raise
-
-
-def _brought_up(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > schema.VERSION:
-        raise StartupError(
-            f"{path} has schema version {version}; this ATLAS knows up to {schema.VERSION}: "
-            "start the newer ATLAS that wrote it, or choose another data folder"
-        )
-    connection.execute("PRAGMA journal_mode = WAL")
-    # What an earlier process left in the log may be in the page cache alone, and after a sync that failed the kernel holds it
-    # for clean. Copied into the database it is to be written once more, and this sync says whether it was.
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    failpoint("start.schema.before")
-    if version == 0:
-        schema.create(connection)
-    elif version < schema.VERSION:
-        try:
-            schema.migrate(connection, version)
-        except (sqlite3.DatabaseError, msgspec.MsgspecError, ValueError) as error:
-            connection.close()
-            raise StartupError(
-                f"{path} of schema version {version} cannot be brought to version {schema.VERSION} ({error}); it is as it was: "
-                "go on with the ATLAS that wrote it, or restore the data folder from a copy"
-            ) from error
-    failpoint("start.schema.after")
-    return connection
-
-
-def _checkpoint(path: Path) -> None:
-    connection = _connection(path)
-    try:
-        failpoint("checkpoint.before")
-        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        failpoint("checkpoint.after")
-    finally:
-        connection.close()
-
-
-def _lasting(error: BaseException) -> bool:
-    if isinstance(error, sqlite3.DatabaseError):
-        # The extended code says more, its last byte is the primary one.
-        return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _LASTING_FAULTS
-    return isinstance(error, OSError)
-
-
-def _scan(path: Path, work: Work[T]) -> T:
-    connection = _connection(path)
-    try:
-        connection.execute("PRAGMA query_only = ON")
-        connection.execute("BEGIN")
-        return work(connection)
-    finally:
-        connection.close()
-
-
-def _overwrite_free_pages(connection: sqlite3.Connection) -> None:
-    (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
-    connection.execute("CREATE TABLE scrub (zeros BLOB)")
-    # A new row takes free pages before the file grows; each page of a long row holds all but four bytes of it.
-    while (free := connection.execute("PRAGMA freelist_count").fetchone()[0]) > 0:
-        size_bytes = min(_SCRUB_BYTES, free * (page_bytes - 4))
-        connection.execute("INSERT INTO scrub VALUES (zeroblob(?))", (size_bytes,))
-    connection.execute("DROP TABLE scrub")
-
-
-def _empty_log(path: Path) -> None:
-    connection = _connection(path)
-    try:
-        busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    finally:
-        connection.close()
-    if busy:
-        raise DependencyDownError("readers hold the database's log; it could not be emptied", reason="LOG_IN_USE", retry_after_ms=1_000)
-
-
-def _named(error: BaseException) -> BaseException:
-    if isinstance(error, AtlasError):
-        return error
-    if isinstance(error, sqlite3.DatabaseError):
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code == sqlite3.SQLITE_FULL:
-            return DiskFullError("the disk of the data folder is full; nothing was written")
-        if code in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}:
-            return DependencyDownError("the disk of the data folder takes no writes; nothing was written", reason="DISK_READ_ONLY")
-    return _failed(str(error)) if _lasting(error) else error
-
-
-def _failed(cause: str) -> DependencyDownError:
-    return DependencyDownError(
-        "the disk of the data folder failed; it is unknown whether this was written: send it again", reason="DISK_FAILED", cause=cause
-    )

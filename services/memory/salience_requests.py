@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 import numpy as np
 
@@ -59,23 +60,18 @@ def checked_events(events: Sequence[pb.Event], policy: LedgerPolicy) -> tuple[li
     checked: list[NewEvent] = []
     refused: list[tuple[str, str]] = []
     for index, event in enumerate(events):
-        memory_id = _checked_event(event, f"events[{index}]", policy)
-        if not (math.isfinite(event.raw_score) and math.isfinite(event.relevance)):
+        # Each field is read once: reading one costs as much as checking it.
+        memory_id, version, raw_score, value = event.memory_id, event.calibration_version, event.raw_score, event.relevance
+        if event.kind != common_pb2.EVENT_KIND_RERANK or version not in policy.calibrations:
+            _refuse_event(event, f"events[{index}]", policy)
+        memory_id = checked_id(memory_id, f"events[{index}].memory_id")
+        if not (math.isfinite(raw_score) and math.isfinite(value)):
             refused.append((memory_id, "NOT_FINITE"))
-        elif not 0.0 <= event.relevance <= 1.0:
+        elif not 0.0 <= value <= 1.0:
             refused.append((memory_id, "OUT_OF_RANGE"))
         else:
-            checked.append(
-                NewEvent(
-                    memory_id,
-                    EventKind.RERANK,
-                    event.relevance,
-                    event.raw_score,
-                    event.score_kind,
-                    event.calibration_version,
-                    max(0, event.rank_before_salience),
-                )
-            )
+            rank = max(0, event.rank_before_salience)
+            checked.append(NewEvent(memory_id, EventKind.RERANK, value, raw_score, event.score_kind, version, rank))
     return checked, refused
 
 
@@ -185,38 +181,35 @@ def _checked_pool(entries: Sequence[pb.PoolEntry]) -> tuple[PoolMember, ...]:
 
 
 def _member(entry: pb.PoolEntry, index: int) -> PoolMember:
-    for name in ("rank", "result_rank"):
-        value = getattr(entry, name)
-        if value < 0:
-            field = f"pool[{index}].{name}"
-            raise InvalidInputError(f"{field} is {value}; it counts from 1", field=field, value=value)
-    if not 0.0 <= entry.propensity <= 1.0:  # NaN is not in the range either
+    rank, result_rank, propensity, pool = entry.rank, entry.result_rank, entry.propensity, entry.pool
+    if rank < 0 or result_rank < 0:
+        field, value = (f"pool[{index}].rank", rank) if rank < 0 else (f"pool[{index}].result_rank", result_rank)
+        raise InvalidInputError(f"{field} is {value}; it counts from 1", field=field, value=value)
+    if not 0.0 <= propensity <= 1.0:  # NaN is not in the range either
         field = f"pool[{index}].propensity"
-        raise InvalidInputError(f"{field} is {entry.propensity}; 0 to 1 are allowed", field=field, value=entry.propensity)
+        raise InvalidInputError(f"{field} is {propensity}; 0 to 1 are allowed", field=field, value=propensity)
     try:
-        pool = Pool(entry.pool or Pool.CLEAN)
+        kind = Pool(pool) if pool else Pool.CLEAN
     except ValueError as error:
         field = f"pool[{index}].pool"
-        raise InvalidInputError(f"{field} is {entry.pool}; 0 to {max(Pool)} are known", field=field, value=entry.pool) from error
+        raise InvalidInputError(f"{field} is {pool}; 0 to {max(Pool)} are known", field=field, value=pool) from error
     memory_id = checked_id(entry.memory_id, f"pool[{index}].memory_id")
-    return PoolMember(memory_id, entry.collection, entry.generation, pool, entry.rank, entry.propensity or 1.0, entry.result_rank)
+    return PoolMember(memory_id, entry.collection, entry.generation, kind, rank, propensity or 1.0, result_rank)
 
 
-def _checked_event(event: pb.Event, field: str, policy: LedgerPolicy) -> str:
+def _refuse_event(event: pb.Event, field: str, policy: LedgerPolicy) -> NoReturn:
     _kind(event.kind, f"{field}.kind", (EventKind.RERANK,))
     version = event.calibration_version
     if not version:
         raise InvalidInputError(f"{field}.calibration_version is missing", field=f"{field}.calibration_version")
-    if version not in policy.calibrations:
-        known = ", ".join(sorted(policy.calibrations))
-        raise InvalidInputError(
-            f"{field}.calibration_version is {version[:64]!r}; this version knows {known}",
-            reason="UNKNOWN_CALIBRATION",
-            field=f"{field}.calibration_version",
-            calibration_version=version[:64],
-            known=known,
-        )
-    return checked_id(event.memory_id, f"{field}.memory_id")
+    known = ", ".join(sorted(policy.calibrations))
+    raise InvalidInputError(
+        f"{field}.calibration_version is {version[:64]!r}; this version knows {known}",
+        reason="UNKNOWN_CALIBRATION",
+        field=f"{field}.calibration_version",
+        calibration_version=version[:64],
+        known=known,
+    )
 
 
 def _checked_feedback(one: pb.Feedback, field: str) -> NewEvent:
@@ -230,8 +223,8 @@ def _checked_feedback(one: pb.Feedback, field: str) -> NewEvent:
 
 
 def _kind(number: int, field: str, allowed: Sequence[EventKind]) -> EventKind:
-    names = ", ".join(kind.name for kind in allowed)
-    if number not in tuple(map(int, allowed)):
+    if number not in allowed:
+        names = ", ".join(kind.name for kind in allowed)
         raise InvalidInputError(f"{field} is {number}; {names} are allowed", field=field, kind=number, allowed=names)
     return EventKind(number)
 

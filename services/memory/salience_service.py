@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from grpc import aio
 
@@ -23,7 +23,7 @@ from .durability import Durability, asked_durability
 from .erasure import Eraser, OfDomain, OfIds, OfPrincipal, OfSource, Selection
 from .ledger import digests, feedback, folding, impressions, marks, reading, recording, revoking
 from .ledger.policy import LedgerPolicy
-from .ledger.records import KnownSalience, Recorded
+from .ledger.records import Learnt, Recorded
 from .ledger_metrics import LedgerMetrics
 from .limits import MAX_REQUEST_ID_BYTES, check_bytes, checked_id, checked_ids
 from .projection import SalienceProjector
@@ -130,7 +130,7 @@ class SalienceService(rpc.SalienceServiceServicer):
         """Reads the salience of memories."""
         scope = checked_scope(request.scope)
         memory_ids = checked_ids(request.memory_ids, "memory_ids")
-        found = await self.salience_of(scope.tenant, memory_ids)
+        found = (await self.salience_of(scope.tenant, memory_ids)).known
         known = {memory_id: salience for memory_id, salience in found.items() if scope.covers(salience.domain)}
         return pb.GetSalienceResponse(
             salience=[salience_replies.salience_message(memory_id, known[memory_id]) for memory_id in memory_ids if memory_id in known],
@@ -196,13 +196,13 @@ class SalienceService(rpc.SalienceServiceServicer):
         key = _key("Erase", request.request_id, scope, request.selection.SerializeToString(deterministic=True))
         return await self._eraser.erase(scope, selection, key, deadline=deadlines.current())
 
-    async def salience_of(self, tenant: str, memory_ids: Sequence[str], perhaps: Sequence[str] = ()) -> Mapping[str, KnownSalience]:
-        """Reads the salience of stored memories now, of `perhaps` only where there is evidence or a pin; unknown ids are left out."""
+    async def salience_of(self, tenant: str, memory_ids: Sequence[str], rest_ids: Sequence[str] = ()) -> Learnt:
+        """Reads the salience of stored memories now, of `rest_ids` the log-odds alone; unknown ids are left out."""
         now_s, rule = self._now_s(), self._policy.rule
 
-        def work(connection: sqlite3.Connection) -> dict[str, KnownSalience]:
-            learnt = reading.learnt(connection, tenant, perhaps) if perhaps else ()
-            return reading.read(connection, tenant, [*memory_ids, *learnt], now_s, rule)
+        def work(connection: sqlite3.Connection) -> Learnt:
+            rest = reading.log_odds(connection, tenant, rest_ids, now_s, rule) if rest_ids else {}
+            return Learnt(reading.read(connection, tenant, memory_ids, now_s, rule), rest)
 
         return await self._database.read(work)
 

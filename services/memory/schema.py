@@ -75,7 +75,8 @@ def migrate(connection: sqlite3.Connection, version: int) -> None:
     try:
         if version == 1:
             migration.from_version_1(connection)
-            for statement in (GENERATIONS + SOURCES).split(";"):
+            # A semicolon in a comment ends no statement; one at the end of a line does.
+            for statement in (GENERATIONS + SOURCES).split(";\n"):
                 connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {VERSION}")
     except BaseException:

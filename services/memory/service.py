@@ -105,7 +105,7 @@ class MemoryService(rpc.MemoryServiceServicer):
         found = await self._reader.by_ids(scope, [memory_id], timeout_s=deadlines.current().remaining_s)
         if memory_id not in found:
             raise NotFoundError(f"memory {memory_id} does not exist", reason="MEMORY_NOT_FOUND", field="memory_id", memory_id=memory_id)
-        known = await self._salience_of(scope.tenant, [memory_id])
+        known = (await self._salience_of(scope.tenant, [memory_id])).known
         return pb.GetMemoryResponse(memory=memory_message(found[memory_id], known))
 
     async def BatchGetMemories(
@@ -115,7 +115,7 @@ class MemoryService(rpc.MemoryServiceServicer):
         scope = checked_scope(request.scope)
         memory_ids = list(dict.fromkeys(checked_ids(request.memory_ids, "memory_ids")))
         found = await self._reader.by_ids(scope, memory_ids, timeout_s=deadlines.current().remaining_s)
-        known = await self._salience_of(scope.tenant, list(found))
+        known = (await self._salience_of(scope.tenant, list(found))).known
         return pb.BatchGetMemoriesResponse(
             memories=[memory_message(found[one], known, without_text=request.without_text) for one in memory_ids if one in found],
             missing_ids=[one for one in memory_ids if one not in found],

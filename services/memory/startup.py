@@ -97,7 +97,7 @@ async def _compare(database: Database, store: Store) -> None:
             raise StartupError(
                 f"the engine holds {stored} of the {listed.memory_count} memories of generation {listed.generation} of collection "
                 f"{listed.collection!r} (tenant {listed.tenant!r}): "
-                "the data folder is damaged or its parts are of different times; restore all of it from one copy"
+                "the data folder is damaged or its parts are of different times: restore all of it from one copy, or run `atlas repair`"
             )
         if stored > listed.memory_count and listed.serving:
             # A power loss can take unsynced journal entries whose vectors the engine has kept. A generation that does not serve

@@ -85,6 +85,7 @@ class Writer:
         self._journalled: asyncio.Queue[list[_Job]] = asyncio.Queue(_UNAPPLIED_GROUPS)
         self._applied_seq = 0
         self._flushed_seq = 0
+        self._pruning = asyncio.Lock()
 
     async def submit(
         self, transaction: Transaction[T], *, durability: Durability, deadline: Deadline, item_count: int = 1
@@ -125,6 +126,16 @@ class Writer:
 
     async def flush(self) -> bool:
         """Has the engine write to disk what was applied, and prunes the journal; False if there was nothing to do."""
+        async with self._pruning:
+            return await self._flush()
+
+    @asynccontextmanager
+    async def unpruned(self) -> AsyncIterator[None]:
+        """Keeps the whole journal for the length of the block; writes go on, and what they leave in it is pruned later."""
+        async with self._pruning:
+            yield
+
+    async def _flush(self) -> bool:
         applied_seq = self._applied_seq
         if applied_seq == self._flushed_seq:
             return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -129,3 +130,13 @@ async def test_a_long_text_is_cut_or_refused_as_asked(backend: RerankerBackend) 
 async def test_a_deadline_that_has_passed_fails_the_call(backend: RerankerBackend) -> None:
     with pytest.raises(DeadlineError):
         await backend.score(work("another text that nobody read", seconds=0.0))
+
+
+async def test_a_forgotten_passage_is_read_again_and_counted_once(backend: RerankerBackend) -> None:
+    text = "a lantern that nobody shall remember"
+    await backend.score(work(text))
+    assert (await backend.score(work(text))).cache_hit_count == 1
+    one = hashlib.sha256(text.encode()).digest()
+    assert backend.forget([one, hashlib.sha256(b"never seen").digest()]) == 1
+    assert backend.forget([one]) == 0
+    assert (await backend.score(work(text))).cache_hit_count == 0

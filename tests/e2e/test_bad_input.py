@@ -22,6 +22,7 @@ from atlas import status, tensors
 from atlas.embedder.v1 import embedder_pb2 as embedder
 from atlas.errors import InvalidInputError
 from atlas.gateway.v1 import gateway_pb2 as gateway
+from atlas.gateway.v1 import ledger_pb2 as ledger
 from atlas.memory.v1 import collection_pb2 as collections
 from atlas.memory.v1 import memory_pb2 as memory
 from atlas.memory.v1 import salience_pb2 as salience
@@ -87,6 +88,8 @@ class Ground:
     """Goes on with a listing of `COLLECTION`, one memory a page, without a filter."""
     request_id: str
     """Of the `Remember` that stored the memories."""
+    search_id: str
+    """Of a search whose pool was the first memory alone."""
 
     def state(self) -> Any:
         """Everything that a refused request could have changed: collections, memories, and what was learnt."""
@@ -112,6 +115,7 @@ class Ground:
 
 
 GATEWAY = "atlas.gateway.v1.GatewayService"
+LEDGER = "atlas.gateway.v1.LedgerService"
 EMBEDDER = "atlas.embedder.v1.EmbedderService"
 RERANKER = "atlas.reranker.v1.RerankerService"
 MEMORY = "atlas.memory.v1.MemoryService"
@@ -127,6 +131,7 @@ def ground(system: System) -> Iterator[Ground]:
     request_id = f"bad-input-{uuid4()}"
     stored = gateway.RememberResponse.FromString(wire.call(f"{GATEWAY}/Remember", remember(*TEXTS, request_id=request_id)))
     wire.call(f"{GATEWAY}/Search", search("when does the ferry leave?", collections=[COLLECTION]))
+    narrow = wire.call(f"{GATEWAY}/Search", search("when does the ferry leave?", candidate_count=1))
     page = gateway.ListMemoriesResponse.FromString(
         wire.call(f"{GATEWAY}/ListMemories", gateway.ListMemoriesRequest(collection=COLLECTION, page_size=1))
     )
@@ -139,6 +144,7 @@ def ground(system: System) -> Iterator[Ground]:
         token_fingerprint=fingerprints[type_pb2.VECTOR_KIND_TOKENS],
         page_token=page.next_page_token,
         request_id=request_id,
+        search_id=gateway.SearchResponse.FromString(narrow).search_id,
     )
     wire.close()
 
@@ -192,7 +198,9 @@ def vector(ground: Ground, dense: type_pb2.Tensor | None = None, fingerprint: st
 
 def events(ground: Ground, **fields: Any) -> salience.RecordEventsRequest:
     entry = salience.PoolEntry(memory_id=ground.ids[0], collection=COLLECTION, rank=1)
-    event = salience.Event(memory_id=ground.ids[0], kind=salience_pb2.EVENT_KIND_RERANK, relevance=0.5, calibration_version="1")
+    event = salience.Event(
+        memory_id=ground.ids[0], kind=salience_pb2.EVENT_KIND_RERANK, relevance=0.5, calibration_version="minilm-maxsim-1"
+    )
     given = {"scope": SCOPE, "search_id": str(uuid4()), "query": tensor(UNIT), "fingerprint": ground.fingerprint}
     return salience.RecordEventsRequest(**{**given, "pool": [entry], "events": [event], **fields})
 
@@ -263,7 +271,48 @@ def refused(
     return Refusal(name, request, field, mentions, code)
 
 
+def say(ground: Ground, *kinds: str, search_id: str = "", memory_id: str = "", **fields: Any) -> gateway.FeedbackRequest:
+    said = [gateway.HitFeedback(memory_id=memory_id or ground.ids[0], kind=f"FEEDBACK_KIND_{kind}", **fields) for kind in kinds]
+    return gateway.FeedbackRequest(search_id=search_id or ground.search_id, feedback=said)
+
+
+def report(ground: Ground, **fields: Any) -> gateway.ReportUsageRequest:
+    return gateway.ReportUsageRequest(**{"search_id": ground.search_id, "answer": "At nine.", **fields})
+
+
 TABLE: dict[str, list[Refusal]] = {
+    f"{GATEWAY}/Feedback": [
+        refused("no feedback", lambda ground: say(ground), "feedback", "0", "400"),
+        refused("unknown search", lambda ground: say(ground, "USED", search_id="away"), "search_id", "away", code=NOT_FOUND),
+        refused("stranger", lambda ground: say(ground, "USED", memory_id=STRANGER), "feedback[0].memory_id", STRANGER, code=NOT_FOUND),
+        refused("out of the pool", lambda ground: say(ground, "USED", memory_id=ground.ids[1]), "feedback[0].memory_id", "{ids[1]}"),
+        refused("NaN", lambda ground: say(ground, "OUTCOME", value=float("nan")), "feedback[0].value", "nan"),
+        refused("helpful and wrong", lambda ground: say(ground, "HELPFUL", "WRONG"), "feedback[1]", "{ids[0]}"),
+        refused("a pin among others", lambda ground: say(ground, "PIN", "USED"), "feedback"),
+        refused("long search id", lambda ground: say(ground, "USED", search_id="x" * 129), "search_id", "129", "128"),
+    ],
+    f"{GATEWAY}/ReportUsage": [
+        refused("no answer", lambda ground: report(ground, answer=" "), "answer"),
+        refused("answer of 1 MB", lambda ground: report(ground, answer=MEGABYTE), "answer", "1000000", "65536"),
+        refused("answer to an unknown search", lambda ground: report(ground, search_id="away"), "search_id", "away", code=NOT_FOUND),
+        refused("hit out of the pool", lambda ground: report(ground, memory_ids=[ground.ids[1]]), "memory_ids[0]", "{ids[1]}"),
+        refused("hit of no UUID", lambda ground: report(ground, memory_ids=["42"]), "memory_ids[0]", "42"),
+    ],
+    f"{LEDGER}/GetSalience": [refused("salience of nothing", ledger.GetSalienceRequest(), "memory_ids", "0", "1000")],
+    f"{LEDGER}/ExplainSalience": [
+        refused("explanation of a stranger", ledger.ExplainSalienceRequest(memory_id=STRANGER), "memory_id", STRANGER, code=NOT_FOUND),
+        refused("explanation of no UUID", ledger.ExplainSalienceRequest(memory_id="42"), "memory_id", "42"),
+    ],
+    f"{LEDGER}/RevokeEvents": [refused("revocation of everything", ledger.RevokeEventsRequest(), "selector")],
+    f"{LEDGER}/Erase": [
+        refused("erasure of nothing", ledger.EraseRequest(), "selection"),
+        refused(
+            "erasure of no UUID",
+            ledger.EraseRequest(selection=salience_pb2.ErasureSelection(ids={"memory_ids": ["42"]})),
+            "selection.ids.memory_ids[0]",
+            "42",
+        ),
+    ],
     f"{GATEWAY}/Search": [
         refused("empty query", search(""), "query.text"),
         refused("blank query", search(" \n\t "), "query.text"),

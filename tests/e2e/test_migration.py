@@ -61,10 +61,10 @@ async def test_a_migration_goes_on_after_memory_and_gateway_are_killed(own_syste
         operation = await until(client, operation, lambda one: one.phase == "ready")
         verification = await client.administration.verify_migration("killed")
         assert verification.verified, verification.findings
-        assert verification.target_count == len(texts)
+        assert verification.target_count == verification.memory_count >= len(texts)
         await client.administration.switch_generation("killed")
         answer = await client.search(texts[7], collections=["killed"], require_complete=True)
-        assert answer.hits[0].memory.text == texts[7]
+        assert answer.hits[0].memory.source == "test://7"
         assert answer.hits[0].memory.generation == verification.target.generation
 
 

@@ -11,7 +11,9 @@ from typing import Annotated
 import typer
 
 from .disk.mounted import missing
-from .kill import order_of, run_matrix
+from .figures import PAGE, Sizes, page, run_all
+from .kill import CALLERS, order_of, run_matrix
+from .network import PARTS, freeze
 from .power import run_cuts
 from .simulation.plants import PLANTS
 from .simulation.run import simulate, simulate_side_by_side
@@ -34,6 +36,7 @@ def kill(
     kills: Annotated[int, typer.Option(min=1, help="Kills, spread evenly over the failpoints.")] = 1000,
     seed: Seed = None,
     only: Annotated[list[str] | None, typer.Option(help="Failpoints to kill at; all of them if none is named.")] = None,
+    callers: Annotated[int, typer.Option(min=1, help="Callers at the same time.")] = CALLERS,
     keep: Annotated[Path | None, typer.Option(help="Folder for the data, which stays there.")] = None,
 ) -> None:
     """Kills memory and its engine at every failpoint under load; nothing that was acknowledged may be lost or doubled."""
@@ -41,7 +44,8 @@ def kill(
     print(f"seed {chosen}", flush=True)
     with tempfile.TemporaryDirectory(prefix="atlas-kill-") as scratch:
         names = order_of(kills, chosen, only) if only else order_of(kills, chosen)
-        figures = asyncio.run(run_matrix(names, seed=chosen, folder=keep or Path(scratch), told=lambda line: print(line, flush=True)))
+        folder = keep or Path(scratch)
+        figures = asyncio.run(run_matrix(names, seed=chosen, folder=folder, callers=callers, told=lambda line: print(line, flush=True)))
     print(figures)
     raise typer.Exit(1 if figures.violations or figures.not_reached else 0)
 
@@ -64,6 +68,16 @@ def power(
     raise typer.Exit(1 if figures.violations else 0)
 
 
+@app.command(name="freeze")
+def frozen(
+    seconds: Annotated[float, typer.Option(min=1.0, help="Seconds for which each part is frozen.")] = 30.0,
+    callers: Annotated[int, typer.Option(min=1, help="Callers at the same time.")] = 8,
+) -> None:
+    """Freezes each part behind the gateway under load and measures how well deadlines are kept."""
+    for part in PARTS:
+        print(asyncio.run(freeze(part, seconds=seconds, callers=callers)), flush=True)
+
+
 @app.command(name="simulate")
 def simulation(
     seeds: Annotated[int, typer.Option(min=1, help="Simulations, each of the next seed.")] = 10_000,
@@ -81,6 +95,26 @@ def simulation(
         done = simulate_side_by_side(chosen, jobs=jobs, plant=plant, told=lambda line: print(line, flush=True))
     print(done)
     raise typer.Exit(1 if done.violations else 0)
+
+
+@app.command()
+def figures(
+    kills: Annotated[int, typer.Option(min=1)] = 45,
+    writer_kills: Annotated[int, typer.Option(min=1, help="Kills under 32 callers.")] = 10,
+    cuts: Annotated[int, typer.Option(min=1)] = 20,
+    seeds: Annotated[int, typer.Option(min=1)] = 500,
+    jobs: Annotated[int, typer.Option(min=1)] = 1,
+    frozen_s: Annotated[float, typer.Option(min=1.0)] = 5.0,
+    full: Annotated[bool, typer.Option("--full", help="1,000 kills, 200 cuts, 10,000 seeds, 30 s.")] = False,
+    seed: Seed = None,
+) -> None:
+    """Runs all of it and writes docs/figures.md."""
+    sizes = Sizes(1000, 100, 200, 10_000, jobs, 30.0) if full else Sizes(kills, writer_kills, cuts, seeds, jobs, frozen_s)
+    chosen = _seed(seed)
+    rows = run_all(sizes, seed=chosen, told=lambda line: print(line, flush=True))
+    text = f"{sizes.kills} kills, {sizes.cuts} cuts, {sizes.seeds} seeds, {sizes.frozen_s:g} s"
+    PAGE.write_text(page(rows, seed=chosen, command=f"python -m tests.faults figures ({text})"), encoding="utf-8")
+    raise typer.Exit(0 if all(row.kept is not False for row in rows) else 1)
 
 
 @app.callback()

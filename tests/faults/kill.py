@@ -54,6 +54,7 @@ class Figures:
     acknowledged: int = 0
     events: int = 0
     duplicates: int = 0
+    searches: int = 0
     repeated: int = 0
     comparisons: int = 0
     longest_recovery_s: float = 0.0
@@ -69,7 +70,7 @@ class Figures:
         return (
             f"seed {self.seed}: {named} kills at {self.failpoints} failpoints and {self.kills['anywhere']} anywhere "
             f"in {self.seconds:.0f} s; "
-            f"{self.acknowledged} calls and {self.events} events acknowledged, {self.repeated} calls repeated, "
+            f"{self.acknowledged} calls ({self.searches} searches) and {self.events} events acknowledged, {self.repeated} calls repeated, "
             f"{self.duplicates} events sent twice; {self.comparisons} comparisons, {len(self.violations)} violations; "
             f"longest recovery {self.longest_recovery_s:.1f} s"
             + "".join(f"\n  not reached: {name} x {count}" for name, count in sorted(self.not_reached.items()))
@@ -80,14 +81,14 @@ class Figures:
 class Matrix:
     """One service under load and the kills it is to survive."""
 
-    def __init__(self, part: Part, memory: Memory, seed: int) -> None:
+    def __init__(self, part: Part, memory: Memory, seed: int, callers: int) -> None:
         self._part = part
         self._memory = memory
         self._chance = random.Random(f"{seed} matrix")
         self._tally = Tally()
         self._callers = [
-            Caller(memory, self._tally, f"c{number}", random.Random(f"{seed} {number}"), time.time, names=60, most=60)
-            for number in range(CALLERS)
+            Caller(memory, self._tally, f"c{number}", random.Random(f"{seed} {number}"), time.time, names=60, most=60, search_share=0.15)
+            for number in range(callers)
         ]
         self._created = 0
         self.figures = Figures(seed)
@@ -249,6 +250,7 @@ class Matrix:
     def _count(self) -> None:
         self.figures.acknowledged, self.figures.events = self._tally.acknowledged, self._tally.event_count
         self.figures.duplicates, self.figures.repeated = self._tally.duplicates, self._tally.repeated
+        self.figures.searches = self._tally.searches
 
 
 def _raise_ended(work: list[asyncio.Task[None]]) -> None:
@@ -265,13 +267,15 @@ def order_of(kills: int, seed: int, names: Iterable[str] = FAILPOINTS) -> list[s
     return chosen
 
 
-async def run_matrix(names: Iterable[str], *, seed: int, folder: Path, told: Callable[[str], None] = lambda _: None) -> Figures:
+async def run_matrix(
+    names: Iterable[str], *, seed: int, folder: Path, callers: int = CALLERS, told: Callable[[str], None] = lambda _: None
+) -> Figures:
     """Kills once at each of `names` and gives the figures."""
     async with AsyncExitStack() as stack:
         nurse: Nursery = await stack.enter_async_context(nursery())
         part = Part(nurse, folder / "data", folder)
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(part.address, options=CHANNEL_OPTIONS))
-        matrix = Matrix(part, stubs(None, channel), seed)
+        matrix = Matrix(part, stubs(None, channel), seed, callers)
         await matrix.run(names, told)
         if part.alive:
             require(await part.stop() == 0 or matrix.figures.violations, "the service did not end well")

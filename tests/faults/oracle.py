@@ -71,6 +71,7 @@ class Tally:
     """Calls that were made again because a process was away."""
     duplicates: int = 0
     """Events that were sent again although they had been acknowledged."""
+    searches: int = 0
     places: int = 0
     """Beginnings and acknowledgements so far."""
 
@@ -102,6 +103,8 @@ class Caller:
     """Most memories of one call; above 32 the front sends several messages to the engine."""
     again: bool = True
     """Whether a call that failed because a process is away is made again; else the caller ends."""
+    search_share: float = 0.0
+    """Share of calls that search."""
     power_share: float = 0.5
     """Share of calls that ask for POWER_LOSS."""
     state: State = field(default_factory=dict)
@@ -135,6 +138,9 @@ class Caller:
     async def act(self) -> None:
         """Makes one call, until it is acknowledged."""
         self.number += 1
+        if self.state and self.chance.random() < self.search_share:
+            await self._search()
+            return
         chosen = self.chance.random()
         if chosen < 0.45 or not self.state:
             await self._upsert()
@@ -203,6 +209,14 @@ class Caller:
             again = await self._until_acknowledged(self.memory.salience.RecordEvents, request)
             require((again.accepted_count, again.duplicate_count) == (0, len(names)), f"{self.name}: step {self.number} counted twice")
             self.tally.duplicates += len(names)
+
+    async def _search(self) -> None:
+        name = self.chance.choice(sorted(self.state))
+        request = query(self.state[name].text, collections=[COLLECTION], candidate_count=20)
+        found = await self._until_acknowledged(self.memory.memories.QueryMemories, request)
+        require(id_of(name) in {each.memory.memory_id for each in found.candidates}, f"{name} is not found by its own words")
+        self.tally.acknowledged += 1
+        self.tally.searches += 1
 
     def _evidence(self, names: list[str], relevance: dict[str, float]) -> salience_pb2.RecordEventsRequest:
         request = salience_pb2.RecordEventsRequest(

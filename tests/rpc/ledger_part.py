@@ -149,9 +149,9 @@ def search(
                 score_kind=type_pb2.SCORE_KIND_MAXSIM,
                 relevance=value,
                 calibration_version=CALIBRATION,
-                rank_before_salience=place,
+                rank_before_salience=list(pools).index(one) + 1 if one in pools else 0,
             )
-            for place, (one, value) in enumerate(scores.items(), start=1)
+            for one, value in scores.items()
         ],
         **fields,
     )

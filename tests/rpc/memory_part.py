@@ -1,8 +1,9 @@
-"""A real memory service on a free port with the real embedded engine, and short ways to call it."""
+"""A real memory service on a free port with a real store, and short ways to call it."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
@@ -21,12 +22,22 @@ from grpc_status.rpc_status import from_call
 from atlas import tensors
 from atlas.channel import open_channel
 from atlas.clock import Clock
-from atlas.memory.v1 import collection_pb2, collection_pb2_grpc, memory_pb2, memory_pb2_grpc, operation_pb2_grpc, salience_pb2_grpc
+from atlas.memory.v1 import (
+    collection_pb2,
+    collection_pb2_grpc,
+    memory_pb2,
+    memory_pb2_grpc,
+    operation_pb2_grpc,
+    salience_pb2_grpc,
+    snapshot_pb2_grpc,
+)
 from atlas.server import RunningServer
 from atlas.type.v1 import type_pb2
 from services.memory.__main__ import running
 from services.memory.settings import MemorySettings
 
+STORE_VARIABLE = "ATLAS_TEST_STORE"
+"""Store of every memory service in the tests: `edge` (default), `lancedb`, or `qdrant` on the server that `ATLAS_TEST_QDRANT` names."""
 DIMENSION = 16
 FINGERPRINT = "test-encoder/1;d=16"
 TIMEOUT_S = 20.0
@@ -42,6 +53,22 @@ class Memory:
     salience: Any
     channel: grpc.aio.Channel
     operations: Any
+    snapshots: Any
+
+
+def store_settings() -> dict[str, Any]:
+    """Settings of the store that the environment names."""
+    store = os.environ.get(STORE_VARIABLE, "edge")
+    if store != "qdrant":
+        return {"store": store}
+    host, _, port = os.environ["ATLAS_TEST_QDRANT"].rpartition(":")
+    return {"store": store, "qdrant_host": host, "qdrant_grpc_port": int(port), "qdrant_flush_interval_ms": 50}
+
+
+needs_edge = pytest.mark.skipif(
+    os.environ.get(STORE_VARIABLE, "edge") != "edge", reason=f"{STORE_VARIABLE} names a store without an engine process of its own"
+)
+"""Marks what is about the engine process."""
 
 
 @asynccontextmanager
@@ -52,7 +79,7 @@ async def memory_service(folder: Path, *, clock: Clock | None = None, **settings
         lame_duck_ms=0,
         drain_grace_ms=1000,
         data_dir=folder,
-        **{"metrics_port": -1, "free_space_watermark_bytes": 128 << 20, **settings},
+        **{"metrics_port": -1, "free_space_watermark_bytes": 128 << 20, **store_settings(), **settings},
     )
     async with running(chosen, clock) as server:
         await server.until_ready()
@@ -69,6 +96,7 @@ def stubs(server: Any, channel: grpc.aio.Channel) -> Memory:
         salience_pb2_grpc.SalienceServiceStub(channel),
         channel,
         operation_pb2_grpc.OperationServiceStub(channel),
+        snapshot_pb2_grpc.SnapshotServiceStub(channel),
     )
 
 

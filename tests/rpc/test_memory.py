@@ -31,6 +31,7 @@ from tests.rpc.memory_part import (
     id_of,
     memory_service,
     named,
+    needs_edge,
     query,
     scope,
     upsert,
@@ -628,6 +629,7 @@ async def test_what_was_acknowledged_is_there_after_a_restart(tmp_path: Path) ->
         assert (await put(memory, "acme", write("1", "green apples"))).results[0].outcome == UNCHANGED
 
 
+@needs_edge
 async def test_a_lost_engine_folder_is_noticed_at_the_start(tmp_path: Path) -> None:
     async with memory_service(tmp_path) as memory:
         await create(memory)
@@ -638,6 +640,7 @@ async def test_a_lost_engine_folder_is_noticed_at_the_start(tmp_path: Path) -> N
             pass
 
 
+@needs_edge
 async def test_a_search_while_the_engine_restarts_is_answered_or_unavailable_with_a_delay(tmp_path: Path) -> None:
     async with memory_service(tmp_path, engine_restart_wait_ms=0) as memory:
         await create(memory)

@@ -26,6 +26,7 @@ from atlas.errors import (
     SchemaMismatchError,
     UnsupportedError,
 )
+from atlas.passages import content_sha256
 from atlas.ranking import MINILM_MAXSIM, relevance
 from atlas.reranker.v1 import reranker_pb2 as pb
 from atlas.reranker.v1 import reranker_pb2_grpc as rpc
@@ -359,3 +360,24 @@ async def test_a_failure_of_the_model_reaches_the_caller_as_such(error: AtlasErr
         with pytest.raises(type(error)) as failed:
             await rerank(stub, asked(*PASSAGES))
     assert failed.value.retry_after_ms == error.retry_after_ms
+
+
+async def test_an_erased_passage_is_dropped_from_the_cache_by_the_hash_of_its_text(stub: rpc.RerankerServiceAsyncStub) -> None:
+    passage = "what was said in confidence under the crooked oak"
+    request = pb.RerankRequest(query=text("crooked oak"), candidates=[pb.Candidate(id="1", content=text(passage))])
+    await rerank(stub, request)
+    assert (await rerank(stub, request)).usage.cache_hits == 1
+    hashes = [content_sha256(passage).upper(), content_sha256("unknown")]
+    assert (await forgotten(stub, hashes)).forgotten_count == 1
+    assert (await rerank(stub, request)).usage.cache_hits == 0
+
+
+async def test_a_hash_that_is_none_and_too_many_hashes_are_refused_by_field(stub: rpc.RerankerServiceAsyncStub) -> None:
+    for hashes, field in ((["ab"], "content_sha256s[0]"), (["0" * 64] * 10_001, "content_sha256s")):
+        with pytest.raises(InvalidInputError) as refused:
+            await forgotten(stub, hashes)
+        assert refused.value.field == field
+
+
+async def forgotten(stub: rpc.RerankerServiceAsyncStub, hashes: list[str]) -> pb.ForgetPassagesResponse:
+    return await call(stub.ForgetPassages, pb.ForgetPassagesRequest(content_sha256s=hashes), deadline=Deadline.after(30))

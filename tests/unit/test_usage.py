@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from gateway.learning.usage import Hit, UsageRule, Verdict, measured, sentences_of
@@ -9,7 +11,7 @@ from gateway.learning.usage import Hit, UsageRule, Verdict, measured, sentences_
 BUTTON = "To reset the router, hold the small button on its back for ten seconds."
 BREAD = "Sourdough bread rises slowly because wild yeast ferments the flour."
 COMET = "A comet grows a bright tail when the sun heats its ice."
-RULE = UsageRule(used_overlap=0.75, unused_overlap=0.25, told_weight=1.3, told_share=0.5)
+RULE = UsageRule(used_overlap=0.75, used_words=99, unused_overlap=0.25, unused_words=0, told_weight=1.3, told_share=0.5)
 USED, UNUSED, AMBIGUOUS = Verdict.USED, Verdict.UNUSED, Verdict.AMBIGUOUS
 
 
@@ -34,6 +36,8 @@ def test_each_sentence_may_rest_on_another_hit() -> None:
 def test_one_sentence_of_two_hits_tells_of_neither_and_speaks_against_neither() -> None:
     answer = "Hold the small button ten seconds while wild yeast ferments flour slowly."
     assert verdicts(answer, BUTTON, BREAD, COMET) == [AMBIGUOUS, AMBIGUOUS, UNUSED]
+    # Unless it has enough words of their own.
+    assert verdicts(answer, BUTTON, BREAD, COMET, rule=replace(RULE, used_words=4)) == [USED, USED, UNUSED]
 
 
 def test_words_of_the_question_prove_nothing() -> None:

@@ -80,6 +80,36 @@ class AdministrationServiceStub:
                 request_serializer=atlas_dot_gateway_dot_v1_dot_administration__pb2.ListOperationsRequest.SerializeToString,
                 response_deserializer=atlas_dot_gateway_dot_v1_dot_administration__pb2.ListOperationsResponse.FromString,
                 _registered_method=True)
+        self.CreateSnapshot = channel.unary_unary(
+                '/atlas.gateway.v1.AdministrationService/CreateSnapshot',
+                request_serializer=atlas_dot_gateway_dot_v1_dot_administration__pb2.CreateSnapshotRequest.SerializeToString,
+                response_deserializer=atlas_dot_gateway_dot_v1_dot_administration__pb2.CreateSnapshotResponse.FromString,
+                _registered_method=True)
+        self.ListSnapshots = channel.unary_unary(
+                '/atlas.gateway.v1.AdministrationService/ListSnapshots',
+                request_serializer=atlas_dot_gateway_dot_v1_dot_administration__pb2.ListSnapshotsRequest.SerializeToString,
+                response_deserializer=atlas_dot_gateway_dot_v1_dot_administration__pb2.ListSnapshotsResponse.FromString,
+                _registered_method=True)
+        self.DeleteSnapshot = channel.unary_unary(
+                '/atlas.gateway.v1.AdministrationService/DeleteSnapshot',
+                request_serializer=atlas_dot_gateway_dot_v1_dot_administration__pb2.DeleteSnapshotRequest.SerializeToString,
+                response_deserializer=atlas_dot_gateway_dot_v1_dot_administration__pb2.DeleteSnapshotResponse.FromString,
+                _registered_method=True)
+        self.DownloadSnapshot = channel.unary_stream(
+                '/atlas.gateway.v1.AdministrationService/DownloadSnapshot',
+                request_serializer=atlas_dot_gateway_dot_v1_dot_administration__pb2.DownloadSnapshotRequest.SerializeToString,
+                response_deserializer=atlas_dot_gateway_dot_v1_dot_administration__pb2.DownloadSnapshotResponse.FromString,
+                _registered_method=True)
+        self.UploadSnapshot = channel.stream_unary(
+                '/atlas.gateway.v1.AdministrationService/UploadSnapshot',
+                request_serializer=atlas_dot_gateway_dot_v1_dot_administration__pb2.UploadSnapshotRequest.SerializeToString,
+                response_deserializer=atlas_dot_gateway_dot_v1_dot_administration__pb2.UploadSnapshotResponse.FromString,
+                _registered_method=True)
+        self.RestoreSnapshot = channel.unary_unary(
+                '/atlas.gateway.v1.AdministrationService/RestoreSnapshot',
+                request_serializer=atlas_dot_gateway_dot_v1_dot_administration__pb2.RestoreSnapshotRequest.SerializeToString,
+                response_deserializer=atlas_dot_gateway_dot_v1_dot_administration__pb2.RestoreSnapshotResponse.FromString,
+                _registered_method=True)
         self.CancelOperation = channel.unary_unary(
                 '/atlas.gateway.v1.AdministrationService/CancelOperation',
                 request_serializer=atlas_dot_gateway_dot_v1_dot_administration__pb2.CancelOperationRequest.SerializeToString,
@@ -175,6 +205,53 @@ class AdministrationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateSnapshot(self, request, context):
+        """Makes a snapshot of everything that memory holds, the ledger included; calls go on meanwhile. It is kept in memory's data folder.
+
+        Each call makes another one. Fails with `ABORTED` (SNAPSHOT_RUNS) while another is made or restored; with `RESOURCE_EXHAUSTED` (DISK_FULL).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSnapshots(self, request, context):
+        """Lists the snapshots in memory's data folder, newest first. Safe to retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteSnapshot(self, request, context):
+        """Deletes a snapshot. Fails with `NOT_FOUND`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DownloadSnapshot(self, request, context):
+        """Gives a snapshot as the bytes of a tar archive. Safe to retry. Fails with `NOT_FOUND`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UploadSnapshot(self, request_iterator, context):
+        """Takes the bytes of such an archive and keeps it as a snapshot. Nothing is restored. Fails with `INVALID_ARGUMENT` for anything else.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RestoreSnapshot(self, request, context):
+        """Puts the store back to what it was when a snapshot was made, in one step, once all of it is loaded and verified.
+
+        Changes nothing when it fails: with `NOT_FOUND`; with `INVALID_ARGUMENT` for a damaged snapshot; with `FAILED_PRECONDITION` (SNAPSHOT_VERSION) for another
+        version, (FOREIGN_FINGERPRINT) if no embedder here makes its vectors; with `ABORTED` (NOT_EMPTY) unless `replace` is set.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CancelOperation(self, request, context):
         """Ends an operation: a migration leaves the collection as it is, a rollback too.
 
@@ -231,6 +308,36 @@ def add_AdministrationServiceServicer_to_server(servicer, server):
                     servicer.ListOperations,
                     request_deserializer=atlas_dot_gateway_dot_v1_dot_administration__pb2.ListOperationsRequest.FromString,
                     response_serializer=atlas_dot_gateway_dot_v1_dot_administration__pb2.ListOperationsResponse.SerializeToString,
+            ),
+            'CreateSnapshot': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateSnapshot,
+                    request_deserializer=atlas_dot_gateway_dot_v1_dot_administration__pb2.CreateSnapshotRequest.FromString,
+                    response_serializer=atlas_dot_gateway_dot_v1_dot_administration__pb2.CreateSnapshotResponse.SerializeToString,
+            ),
+            'ListSnapshots': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSnapshots,
+                    request_deserializer=atlas_dot_gateway_dot_v1_dot_administration__pb2.ListSnapshotsRequest.FromString,
+                    response_serializer=atlas_dot_gateway_dot_v1_dot_administration__pb2.ListSnapshotsResponse.SerializeToString,
+            ),
+            'DeleteSnapshot': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteSnapshot,
+                    request_deserializer=atlas_dot_gateway_dot_v1_dot_administration__pb2.DeleteSnapshotRequest.FromString,
+                    response_serializer=atlas_dot_gateway_dot_v1_dot_administration__pb2.DeleteSnapshotResponse.SerializeToString,
+            ),
+            'DownloadSnapshot': grpc.unary_stream_rpc_method_handler(
+                    servicer.DownloadSnapshot,
+                    request_deserializer=atlas_dot_gateway_dot_v1_dot_administration__pb2.DownloadSnapshotRequest.FromString,
+                    response_serializer=atlas_dot_gateway_dot_v1_dot_administration__pb2.DownloadSnapshotResponse.SerializeToString,
+            ),
+            'UploadSnapshot': grpc.stream_unary_rpc_method_handler(
+                    servicer.UploadSnapshot,
+                    request_deserializer=atlas_dot_gateway_dot_v1_dot_administration__pb2.UploadSnapshotRequest.FromString,
+                    response_serializer=atlas_dot_gateway_dot_v1_dot_administration__pb2.UploadSnapshotResponse.SerializeToString,
+            ),
+            'RestoreSnapshot': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestoreSnapshot,
+                    request_deserializer=atlas_dot_gateway_dot_v1_dot_administration__pb2.RestoreSnapshotRequest.FromString,
+                    response_serializer=atlas_dot_gateway_dot_v1_dot_administration__pb2.RestoreSnapshotResponse.SerializeToString,
             ),
             'CancelOperation': grpc.unary_unary_rpc_method_handler(
                     servicer.CancelOperation,
@@ -482,6 +589,168 @@ class AdministrationService:
             '/atlas.gateway.v1.AdministrationService/ListOperations',
             atlas_dot_gateway_dot_v1_dot_administration__pb2.ListOperationsRequest.SerializeToString,
             atlas_dot_gateway_dot_v1_dot_administration__pb2.ListOperationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateSnapshot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atlas.gateway.v1.AdministrationService/CreateSnapshot',
+            atlas_dot_gateway_dot_v1_dot_administration__pb2.CreateSnapshotRequest.SerializeToString,
+            atlas_dot_gateway_dot_v1_dot_administration__pb2.CreateSnapshotResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSnapshots(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atlas.gateway.v1.AdministrationService/ListSnapshots',
+            atlas_dot_gateway_dot_v1_dot_administration__pb2.ListSnapshotsRequest.SerializeToString,
+            atlas_dot_gateway_dot_v1_dot_administration__pb2.ListSnapshotsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteSnapshot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atlas.gateway.v1.AdministrationService/DeleteSnapshot',
+            atlas_dot_gateway_dot_v1_dot_administration__pb2.DeleteSnapshotRequest.SerializeToString,
+            atlas_dot_gateway_dot_v1_dot_administration__pb2.DeleteSnapshotResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DownloadSnapshot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/atlas.gateway.v1.AdministrationService/DownloadSnapshot',
+            atlas_dot_gateway_dot_v1_dot_administration__pb2.DownloadSnapshotRequest.SerializeToString,
+            atlas_dot_gateway_dot_v1_dot_administration__pb2.DownloadSnapshotResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UploadSnapshot(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/atlas.gateway.v1.AdministrationService/UploadSnapshot',
+            atlas_dot_gateway_dot_v1_dot_administration__pb2.UploadSnapshotRequest.SerializeToString,
+            atlas_dot_gateway_dot_v1_dot_administration__pb2.UploadSnapshotResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RestoreSnapshot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atlas.gateway.v1.AdministrationService/RestoreSnapshot',
+            atlas_dot_gateway_dot_v1_dot_administration__pb2.RestoreSnapshotRequest.SerializeToString,
+            atlas_dot_gateway_dot_v1_dot_administration__pb2.RestoreSnapshotResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -79,6 +79,25 @@ class AdministrationServiceStub:
     """Describes an operation. Safe to retry. Fails with `NOT_FOUND`."""
     ListOperations: _grpc.UnaryUnaryMultiCallable[_administration_pb2.ListOperationsRequest, _administration_pb2.ListOperationsResponse]
     """Lists operations, newest first. Safe to retry. Fails with `INVALID_ARGUMENT` for a foreign page token."""
+    CreateSnapshot: _grpc.UnaryUnaryMultiCallable[_administration_pb2.CreateSnapshotRequest, _administration_pb2.CreateSnapshotResponse]
+    """Makes a snapshot of everything that memory holds, the ledger included; calls go on meanwhile. It is kept in memory's data folder.
+
+    Each call makes another one. Fails with `ABORTED` (SNAPSHOT_RUNS) while another is made or restored; with `RESOURCE_EXHAUSTED` (DISK_FULL).
+    """
+    ListSnapshots: _grpc.UnaryUnaryMultiCallable[_administration_pb2.ListSnapshotsRequest, _administration_pb2.ListSnapshotsResponse]
+    """Lists the snapshots in memory's data folder, newest first. Safe to retry."""
+    DeleteSnapshot: _grpc.UnaryUnaryMultiCallable[_administration_pb2.DeleteSnapshotRequest, _administration_pb2.DeleteSnapshotResponse]
+    """Deletes a snapshot. Fails with `NOT_FOUND`."""
+    DownloadSnapshot: _grpc.UnaryStreamMultiCallable[_administration_pb2.DownloadSnapshotRequest, _administration_pb2.DownloadSnapshotResponse]
+    """Gives a snapshot as the bytes of a tar archive. Safe to retry. Fails with `NOT_FOUND`."""
+    UploadSnapshot: _grpc.StreamUnaryMultiCallable[_administration_pb2.UploadSnapshotRequest, _administration_pb2.UploadSnapshotResponse]
+    """Takes the bytes of such an archive and keeps it as a snapshot. Nothing is restored. Fails with `INVALID_ARGUMENT` for anything else."""
+    RestoreSnapshot: _grpc.UnaryUnaryMultiCallable[_administration_pb2.RestoreSnapshotRequest, _administration_pb2.RestoreSnapshotResponse]
+    """Puts the store back to what it was when a snapshot was made, in one step, once all of it is loaded and verified.
+
+    Changes nothing when it fails: with `NOT_FOUND`; with `INVALID_ARGUMENT` for a damaged snapshot; with `FAILED_PRECONDITION` (SNAPSHOT_VERSION) for another
+    version, (FOREIGN_FINGERPRINT) if no embedder here makes its vectors; with `ABORTED` (NOT_EMPTY) unless `replace` is set.
+    """
     CancelOperation: _grpc.UnaryUnaryMultiCallable[_administration_pb2.CancelOperationRequest, _administration_pb2.CancelOperationResponse]
     """Ends an operation: a migration leaves the collection as it is, a rollback too.
 
@@ -136,6 +155,25 @@ class AdministrationServiceAsyncStub(AdministrationServiceStub):
     """Describes an operation. Safe to retry. Fails with `NOT_FOUND`."""
     ListOperations: _aio.UnaryUnaryMultiCallable[_administration_pb2.ListOperationsRequest, _administration_pb2.ListOperationsResponse]  # type: ignore[assignment]
     """Lists operations, newest first. Safe to retry. Fails with `INVALID_ARGUMENT` for a foreign page token."""
+    CreateSnapshot: _aio.UnaryUnaryMultiCallable[_administration_pb2.CreateSnapshotRequest, _administration_pb2.CreateSnapshotResponse]  # type: ignore[assignment]
+    """Makes a snapshot of everything that memory holds, the ledger included; calls go on meanwhile. It is kept in memory's data folder.
+
+    Each call makes another one. Fails with `ABORTED` (SNAPSHOT_RUNS) while another is made or restored; with `RESOURCE_EXHAUSTED` (DISK_FULL).
+    """
+    ListSnapshots: _aio.UnaryUnaryMultiCallable[_administration_pb2.ListSnapshotsRequest, _administration_pb2.ListSnapshotsResponse]  # type: ignore[assignment]
+    """Lists the snapshots in memory's data folder, newest first. Safe to retry."""
+    DeleteSnapshot: _aio.UnaryUnaryMultiCallable[_administration_pb2.DeleteSnapshotRequest, _administration_pb2.DeleteSnapshotResponse]  # type: ignore[assignment]
+    """Deletes a snapshot. Fails with `NOT_FOUND`."""
+    DownloadSnapshot: _aio.UnaryStreamMultiCallable[_administration_pb2.DownloadSnapshotRequest, _administration_pb2.DownloadSnapshotResponse]  # type: ignore[assignment]
+    """Gives a snapshot as the bytes of a tar archive. Safe to retry. Fails with `NOT_FOUND`."""
+    UploadSnapshot: _aio.StreamUnaryMultiCallable[_administration_pb2.UploadSnapshotRequest, _administration_pb2.UploadSnapshotResponse]  # type: ignore[assignment]
+    """Takes the bytes of such an archive and keeps it as a snapshot. Nothing is restored. Fails with `INVALID_ARGUMENT` for anything else."""
+    RestoreSnapshot: _aio.UnaryUnaryMultiCallable[_administration_pb2.RestoreSnapshotRequest, _administration_pb2.RestoreSnapshotResponse]  # type: ignore[assignment]
+    """Puts the store back to what it was when a snapshot was made, in one step, once all of it is loaded and verified.
+
+    Changes nothing when it fails: with `NOT_FOUND`; with `INVALID_ARGUMENT` for a damaged snapshot; with `FAILED_PRECONDITION` (SNAPSHOT_VERSION) for another
+    version, (FOREIGN_FINGERPRINT) if no embedder here makes its vectors; with `ABORTED` (NOT_EMPTY) unless `replace` is set.
+    """
     CancelOperation: _aio.UnaryUnaryMultiCallable[_administration_pb2.CancelOperationRequest, _administration_pb2.CancelOperationResponse]  # type: ignore[assignment]
     """Ends an operation: a migration leaves the collection as it is, a rollback too.
 
@@ -244,6 +282,61 @@ class AdministrationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_administration_pb2.ListOperationsResponse, _abc.Awaitable[_administration_pb2.ListOperationsResponse]]:
         """Lists operations, newest first. Safe to retry. Fails with `INVALID_ARGUMENT` for a foreign page token."""
+
+    @_abc_1.abstractmethod
+    def CreateSnapshot(
+        self,
+        request: _administration_pb2.CreateSnapshotRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_administration_pb2.CreateSnapshotResponse, _abc.Awaitable[_administration_pb2.CreateSnapshotResponse]]:
+        """Makes a snapshot of everything that memory holds, the ledger included; calls go on meanwhile. It is kept in memory's data folder.
+
+        Each call makes another one. Fails with `ABORTED` (SNAPSHOT_RUNS) while another is made or restored; with `RESOURCE_EXHAUSTED` (DISK_FULL).
+        """
+
+    @_abc_1.abstractmethod
+    def ListSnapshots(
+        self,
+        request: _administration_pb2.ListSnapshotsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_administration_pb2.ListSnapshotsResponse, _abc.Awaitable[_administration_pb2.ListSnapshotsResponse]]:
+        """Lists the snapshots in memory's data folder, newest first. Safe to retry."""
+
+    @_abc_1.abstractmethod
+    def DeleteSnapshot(
+        self,
+        request: _administration_pb2.DeleteSnapshotRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_administration_pb2.DeleteSnapshotResponse, _abc.Awaitable[_administration_pb2.DeleteSnapshotResponse]]:
+        """Deletes a snapshot. Fails with `NOT_FOUND`."""
+
+    @_abc_1.abstractmethod
+    def DownloadSnapshot(
+        self,
+        request: _administration_pb2.DownloadSnapshotRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_administration_pb2.DownloadSnapshotResponse], _abc.AsyncIterator[_administration_pb2.DownloadSnapshotResponse]]:
+        """Gives a snapshot as the bytes of a tar archive. Safe to retry. Fails with `NOT_FOUND`."""
+
+    @_abc_1.abstractmethod
+    def UploadSnapshot(
+        self,
+        request_iterator: _MaybeAsyncIterator[_administration_pb2.UploadSnapshotRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_administration_pb2.UploadSnapshotResponse, _abc.Awaitable[_administration_pb2.UploadSnapshotResponse]]:
+        """Takes the bytes of such an archive and keeps it as a snapshot. Nothing is restored. Fails with `INVALID_ARGUMENT` for anything else."""
+
+    @_abc_1.abstractmethod
+    def RestoreSnapshot(
+        self,
+        request: _administration_pb2.RestoreSnapshotRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_administration_pb2.RestoreSnapshotResponse, _abc.Awaitable[_administration_pb2.RestoreSnapshotResponse]]:
+        """Puts the store back to what it was when a snapshot was made, in one step, once all of it is loaded and verified.
+
+        Changes nothing when it fails: with `NOT_FOUND`; with `INVALID_ARGUMENT` for a damaged snapshot; with `FAILED_PRECONDITION` (SNAPSHOT_VERSION) for another
+        version, (FOREIGN_FINGERPRINT) if no embedder here makes its vectors; with `ABORTED` (NOT_EMPTY) unless `replace` is set.
+        """
 
     @_abc_1.abstractmethod
     def CancelOperation(

@@ -37,7 +37,8 @@ class SalienceServiceStub:
     """Records the impression of a search and the evidence that it gave, in one transaction.
 
     Safe to retry: an event counts once however often it comes. An event is rejected, and said so, if its memory was not in
-    that search's pool or not in the CLEAN part of it, or its score is not finite. Fails with `INVALID_ARGUMENT` for a missing `search_id`, a query vector
+    that search's pool or brought into it by salience itself, or its score is not finite. A search that was recorded before keeps its time, caller and
+    bucket. Fails with `INVALID_ARGUMENT` for a missing `search_id`, a query vector
     with bad values, or a time more than 5 minutes ahead; with `FAILED_PRECONDITION` for a generation that the
     collection does not have; with `ABORTED` if the search was recorded with another pool or an event with another score; with
     `RESOURCE_EXHAUSTED` (DISK_FULL) below the free-space watermark.
@@ -46,7 +47,8 @@ class SalienceServiceStub:
     """Records evidence about a search that was recorded before: use, feedback, outcomes, pins. All or nothing, and on disk by default.
 
     Safe to retry: an event counts once however often it comes. Fails with `NOT_FOUND` for an unknown search or memory; with `INVALID_ARGUMENT` for a memory that was
-    not in that search's pool, a kind that is not outside evidence, a value outside [0, 1] or a time more than 5 minutes ahead; with `ABORTED` if the same event was recorded with another
+    not in that search's pool, a kind that is not outside evidence, a value outside [0, 1], a pin that is neither 0 nor 1, a time more than 5 minutes
+    ahead or more than 5 minutes before the search; with `ABORTED` if the same event was recorded with another
     value; with `RESOURCE_EXHAUSTED` if the principal's budget of the day is used up, or (DISK_FULL) below the free-space watermark.
     """
     GetImpression: _grpc.UnaryUnaryMultiCallable[_salience_pb2.GetImpressionRequest, _salience_pb2.GetImpressionResponse]
@@ -58,7 +60,7 @@ class SalienceServiceStub:
     RevokeEvents: _grpc.UnaryUnaryMultiCallable[_salience_pb2.RevokeEventsRequest, _salience_pb2.RevokeEventsResponse]
     """Takes events back: afterwards everything is as if they had never been reported, and reporting them again changes nothing.
 
-    Safe to retry. Fails with `INVALID_ARGUMENT` for an empty selector; with `ABORTED` if `request_id` was used with other content.
+    It reads the tenant's whole ledger in one transaction, for which other writes wait. Safe to retry. Fails with `INVALID_ARGUMENT` for an empty selector; with `ABORTED` if `request_id` was used with other content.
     """
     RebuildSalience: _grpc.UnaryUnaryMultiCallable[_salience_pb2.RebuildSalienceRequest, _salience_pb2.RebuildSalienceResponse]
     """Folds all sums anew from the ledger, reading raw scores with the current calibration where it is asked for.
@@ -70,7 +72,8 @@ class SalienceServiceStub:
     Erase: _grpc.UnaryUnaryMultiCallable[_salience_pb2.EraseRequest, _salience_pb2.EraseResponse]
     """Erases memories or a principal's traces for good: vectors, payload, ledger, impressions, kept answers; and says what it erased.
 
-    Safe to retry: what is gone counts 0. The acknowledgement survives POWER_LOSS. Fails with `INVALID_ARGUMENT` for an empty selection; with `UNAVAILABLE` while the engine restarts.
+    Safe to retry: what is gone counts 0. The acknowledgement survives POWER_LOSS. The database's own file is overwritten where it held the text;
+    the embedded engine gives deleted points to no reader, but clears their bytes from its files only when it builds a segment anew. Fails with `INVALID_ARGUMENT` for an empty selection; with `NOT_FOUND` for an unknown collection; with `UNAVAILABLE` while the engine restarts.
     """
 
 @_typing.type_check_only
@@ -82,7 +85,8 @@ class SalienceServiceAsyncStub(SalienceServiceStub):
     """Records the impression of a search and the evidence that it gave, in one transaction.
 
     Safe to retry: an event counts once however often it comes. An event is rejected, and said so, if its memory was not in
-    that search's pool or not in the CLEAN part of it, or its score is not finite. Fails with `INVALID_ARGUMENT` for a missing `search_id`, a query vector
+    that search's pool or brought into it by salience itself, or its score is not finite. A search that was recorded before keeps its time, caller and
+    bucket. Fails with `INVALID_ARGUMENT` for a missing `search_id`, a query vector
     with bad values, or a time more than 5 minutes ahead; with `FAILED_PRECONDITION` for a generation that the
     collection does not have; with `ABORTED` if the search was recorded with another pool or an event with another score; with
     `RESOURCE_EXHAUSTED` (DISK_FULL) below the free-space watermark.
@@ -91,7 +95,8 @@ class SalienceServiceAsyncStub(SalienceServiceStub):
     """Records evidence about a search that was recorded before: use, feedback, outcomes, pins. All or nothing, and on disk by default.
 
     Safe to retry: an event counts once however often it comes. Fails with `NOT_FOUND` for an unknown search or memory; with `INVALID_ARGUMENT` for a memory that was
-    not in that search's pool, a kind that is not outside evidence, a value outside [0, 1] or a time more than 5 minutes ahead; with `ABORTED` if the same event was recorded with another
+    not in that search's pool, a kind that is not outside evidence, a value outside [0, 1], a pin that is neither 0 nor 1, a time more than 5 minutes
+    ahead or more than 5 minutes before the search; with `ABORTED` if the same event was recorded with another
     value; with `RESOURCE_EXHAUSTED` if the principal's budget of the day is used up, or (DISK_FULL) below the free-space watermark.
     """
     GetImpression: _aio.UnaryUnaryMultiCallable[_salience_pb2.GetImpressionRequest, _salience_pb2.GetImpressionResponse]  # type: ignore[assignment]
@@ -103,7 +108,7 @@ class SalienceServiceAsyncStub(SalienceServiceStub):
     RevokeEvents: _aio.UnaryUnaryMultiCallable[_salience_pb2.RevokeEventsRequest, _salience_pb2.RevokeEventsResponse]  # type: ignore[assignment]
     """Takes events back: afterwards everything is as if they had never been reported, and reporting them again changes nothing.
 
-    Safe to retry. Fails with `INVALID_ARGUMENT` for an empty selector; with `ABORTED` if `request_id` was used with other content.
+    It reads the tenant's whole ledger in one transaction, for which other writes wait. Safe to retry. Fails with `INVALID_ARGUMENT` for an empty selector; with `ABORTED` if `request_id` was used with other content.
     """
     RebuildSalience: _aio.UnaryUnaryMultiCallable[_salience_pb2.RebuildSalienceRequest, _salience_pb2.RebuildSalienceResponse]  # type: ignore[assignment]
     """Folds all sums anew from the ledger, reading raw scores with the current calibration where it is asked for.
@@ -115,7 +120,8 @@ class SalienceServiceAsyncStub(SalienceServiceStub):
     Erase: _aio.UnaryUnaryMultiCallable[_salience_pb2.EraseRequest, _salience_pb2.EraseResponse]  # type: ignore[assignment]
     """Erases memories or a principal's traces for good: vectors, payload, ledger, impressions, kept answers; and says what it erased.
 
-    Safe to retry: what is gone counts 0. The acknowledgement survives POWER_LOSS. Fails with `INVALID_ARGUMENT` for an empty selection; with `UNAVAILABLE` while the engine restarts.
+    Safe to retry: what is gone counts 0. The acknowledgement survives POWER_LOSS. The database's own file is overwritten where it held the text;
+    the embedded engine gives deleted points to no reader, but clears their bytes from its files only when it builds a segment anew. Fails with `INVALID_ARGUMENT` for an empty selection; with `NOT_FOUND` for an unknown collection; with `UNAVAILABLE` while the engine restarts.
     """
 
 class SalienceServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -130,7 +136,8 @@ class SalienceServiceServicer(metaclass=_abc_1.ABCMeta):
         """Records the impression of a search and the evidence that it gave, in one transaction.
 
         Safe to retry: an event counts once however often it comes. An event is rejected, and said so, if its memory was not in
-        that search's pool or not in the CLEAN part of it, or its score is not finite. Fails with `INVALID_ARGUMENT` for a missing `search_id`, a query vector
+        that search's pool or brought into it by salience itself, or its score is not finite. A search that was recorded before keeps its time, caller and
+        bucket. Fails with `INVALID_ARGUMENT` for a missing `search_id`, a query vector
         with bad values, or a time more than 5 minutes ahead; with `FAILED_PRECONDITION` for a generation that the
         collection does not have; with `ABORTED` if the search was recorded with another pool or an event with another score; with
         `RESOURCE_EXHAUSTED` (DISK_FULL) below the free-space watermark.
@@ -145,7 +152,8 @@ class SalienceServiceServicer(metaclass=_abc_1.ABCMeta):
         """Records evidence about a search that was recorded before: use, feedback, outcomes, pins. All or nothing, and on disk by default.
 
         Safe to retry: an event counts once however often it comes. Fails with `NOT_FOUND` for an unknown search or memory; with `INVALID_ARGUMENT` for a memory that was
-        not in that search's pool, a kind that is not outside evidence, a value outside [0, 1] or a time more than 5 minutes ahead; with `ABORTED` if the same event was recorded with another
+        not in that search's pool, a kind that is not outside evidence, a value outside [0, 1], a pin that is neither 0 nor 1, a time more than 5 minutes
+        ahead or more than 5 minutes before the search; with `ABORTED` if the same event was recorded with another
         value; with `RESOURCE_EXHAUSTED` if the principal's budget of the day is used up, or (DISK_FULL) below the free-space watermark.
         """
 
@@ -181,7 +189,7 @@ class SalienceServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_salience_pb2.RevokeEventsResponse, _abc.Awaitable[_salience_pb2.RevokeEventsResponse]]:
         """Takes events back: afterwards everything is as if they had never been reported, and reporting them again changes nothing.
 
-        Safe to retry. Fails with `INVALID_ARGUMENT` for an empty selector; with `ABORTED` if `request_id` was used with other content.
+        It reads the tenant's whole ledger in one transaction, for which other writes wait. Safe to retry. Fails with `INVALID_ARGUMENT` for an empty selector; with `ABORTED` if `request_id` was used with other content.
         """
 
     @_abc_1.abstractmethod
@@ -211,7 +219,8 @@ class SalienceServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_salience_pb2.EraseResponse, _abc.Awaitable[_salience_pb2.EraseResponse]]:
         """Erases memories or a principal's traces for good: vectors, payload, ledger, impressions, kept answers; and says what it erased.
 
-        Safe to retry: what is gone counts 0. The acknowledgement survives POWER_LOSS. Fails with `INVALID_ARGUMENT` for an empty selection; with `UNAVAILABLE` while the engine restarts.
+        Safe to retry: what is gone counts 0. The acknowledgement survives POWER_LOSS. The database's own file is overwritten where it held the text;
+        the embedded engine gives deleted points to no reader, but clears their bytes from its files only when it builds a segment anew. Fails with `INVALID_ARGUMENT` for an empty selection; with `NOT_FOUND` for an unknown collection; with `UNAVAILABLE` while the engine restarts.
         """
 
 def add_SalienceServiceServicer_to_server(servicer: SalienceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

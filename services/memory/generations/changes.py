@@ -9,6 +9,7 @@ from atlas.errors import ConflictError, NotFoundError, SchemaMismatchError
 
 from .. import catalog
 from ..catalog import Collection, GenerationState
+from ..ledger import marks
 from ..spaces import DenseSpace, Spaces
 from ..store import DeleteGeneration, Operation
 from . import due, operation_rows, roles
@@ -349,6 +350,8 @@ def _take_over(connection: sqlite3.Connection, collection: Collection, target: G
     serving = roles.serving_generation(connection, collection)
     roles.write_role(connection, replace(serving, state=GenerationState.RETIRED, verified=False, change_time_us=now_us))
     roles.point_to(connection, collection, target.generation)
+    # What was learnt while it was filled was written beside the vectors that served.
+    marks.mark_learnt(connection, target.generation)
     roles.write_role(connection, replace(target, state=GenerationState.ACTIVE, change_time_us=now_us))
 
 

@@ -204,7 +204,8 @@ def _fill(
         operation = operation_rows.with_error(operation, one.fault, now_us)
     operation_rows.put_operation(connection, operation)
     operations = (UpsertPoints(target.index, tuple(filled)),) if filled else ()
-    return Written(Filled(len(filled), stale), operations)
+    # Should a power loss take this entry and leave its vectors, they are due again and written anew.
+    return Written(Filled(len(filled), stale), operations, adds_only=True)
 
 
 def _point(fill: Fill, stored: StoredPoint, target: Generation) -> Point:

@@ -24,5 +24,8 @@ CREATE TABLE IF NOT EXISTS operation (
   create_time_us INTEGER NOT NULL, update_time_us INTEGER NOT NULL,
   PRIMARY KEY (tenant, operation_id)
 ) WITHOUT ROWID;
+
+-- Generations that a restore is loading; nobody can find their vectors before they take over.
+CREATE TABLE IF NOT EXISTS staged_generation (generation TEXT PRIMARY KEY, index_name TEXT NOT NULL) WITHOUT ROWID;
 """
 """Made where they are missing, at every start."""

@@ -117,8 +117,12 @@ def unpacked(body: bytes) -> tuple[PoolMember, ...]:
 
 
 def generations_of(connection: sqlite3.Connection, tenant: str, collection: str) -> set[str]:
-    """Reads every generation that a collection has; with an empty name, those of all collections of the tenant."""
-    rows = connection.execute("SELECT generation FROM collection WHERE tenant = ? AND ? IN ('', name)", (tenant, collection))
+    """Reads every generation that a collection has, building and retired ones too; with an empty name, those of all of the tenant's."""
+    rows = connection.execute(
+        "SELECT generation FROM collection WHERE tenant = ?1 AND ?2 IN ('', name)"
+        " UNION SELECT generation FROM generation_role WHERE tenant = ?1 AND ?2 IN ('', collection)",
+        (tenant, collection),
+    )
     return {generation for (generation,) in rows}
 
 

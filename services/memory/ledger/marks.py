@@ -19,6 +19,21 @@ def mark(connection: sqlite3.Connection, tenant: str, memory_ids: Iterable[str])
         connection.execute("INSERT INTO salience_mark (tenant, memory_ids) VALUES (?, ?)", (tenant, body))
 
 
+def mark_learnt(connection: sqlite3.Connection, generation: str) -> None:
+    """Marks every memory of a generation of which anything is known: its points may say something older."""
+    by_tenant: dict[str, list[str]] = {}
+    rows = connection.execute(
+        "SELECT m.tenant, m.memory_id FROM memory m WHERE m.generation = ? AND ("
+        "EXISTS (SELECT 1 FROM salience_state s WHERE s.tenant = m.tenant AND s.memory_id = m.memory_id)"
+        " OR EXISTS (SELECT 1 FROM salience_pin p WHERE p.tenant = m.tenant AND p.memory_id = m.memory_id))",
+        (generation,),
+    )
+    for tenant, memory_id in rows:
+        by_tenant.setdefault(tenant, []).append(memory_id)
+    for tenant, memory_ids in by_tenant.items():
+        mark(connection, tenant, memory_ids)
+
+
 def marked(connection: sqlite3.Connection, *, after: int, limit: int) -> tuple[dict[tuple[str, str], int], int]:
     """Reads the next marks: at least one where there is one, else at most `limit` memories.
 

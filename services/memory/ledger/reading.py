@@ -15,7 +15,9 @@ from atlas.salience import (
     EventKind,
     Evidence,
     SalienceRule,
+    all_log_odds,
     base_rate,
+    channel_log_odds,
     evidence_at,
     read_channel,
     read_salience,
@@ -93,15 +95,28 @@ def read(
     return {one: readings.known(domains[one], buckets.get(one, {}), pinned=one in pinned) for one in memory_ids if one in domains}
 
 
-def learnt(connection: sqlite3.Connection, tenant: str, memory_ids: Sequence[str]) -> list[str]:
-    """Picks the memories about which there is evidence or a pin; of all others the log-odds are 0."""
+def log_odds(connection: sqlite3.Connection, tenant: str, memory_ids: Sequence[str], time_s: float, rule: SalienceRule) -> dict[str, float]:
+    """Reads the log-odds of stored memories, those of `read`; a memory about which nothing was learnt is left out: its are 0.
+
+    A search asks about hundreds of memories, to bring in a few.
+    """
     rows = connection.execute(
-        "SELECT value FROM json_each(?2) WHERE"
-        " EXISTS (SELECT 1 FROM salience_state WHERE tenant = ?1 AND memory_id = value)"
-        " OR EXISTS (SELECT 1 FROM salience_pin WHERE tenant = ?1 AND memory_id = value)",
+        "SELECT s.memory_id, m.domain, s.channel, s.positive, s.negative, s.event_count FROM json_each(?2) AS one"
+        " CROSS JOIN salience_state AS s ON s.tenant = ?1 AND s.memory_id = one.value"
+        " CROSS JOIN memory AS m ON m.tenant = ?1 AND m.memory_id = one.value",
         (tenant, json.dumps(list(memory_ids))),
     )
-    return [memory_id for (memory_id,) in rows]
+    buckets: dict[str, tuple[str, dict[int, list[Evidence]]]] = {}
+    rules = {int(channel): rule.of(channel) for channel in Channel}
+    for memory_id, domain, channel, *columns in rows:
+        evidence = evidence_at(sums.to_sums(*columns), time_s, rules[channel])
+        buckets.setdefault(memory_id, (domain, {}))[1].setdefault(channel, []).append(evidence)
+    pinned = domains_of(connection, tenant, list(pins.pinned(connection, tenant, memory_ids)))
+    readings = _Readings(connection, tenant, time_s, rule)
+    return {
+        memory_id: readings.log_odds(*buckets.get(memory_id, (pinned.get(memory_id, ""), {})), pinned=memory_id in pinned)
+        for memory_id in dict.fromkeys([*buckets, *pinned])
+    }
 
 
 class _Readings:
@@ -117,9 +132,8 @@ class _Readings:
 
     def known(self, domain: str, buckets: Mapping[Channel, Sequence[_Bucket]], *, pinned: bool) -> KnownSalience:
         """Reads one memory."""
-        empty = self._empty.get(domain)
-        if empty is None:
-            empty = self._empty[domain] = self._without_evidence(domain)
+        empty = self._base_of(domain)
+        if domain not in self._unknown:
             reading = read_salience(empty[Channel.PASSIVE], empty[Channel.OUTSIDE], pinned=False, rule=self._rule)
             self._unknown[domain] = KnownSalience(reading, domain, {}, None)
         if not buckets and not pinned:
@@ -136,6 +150,21 @@ class _Readings:
             counts={channel: sum(count for _, count, _ in buckets[channel]) for channel in buckets},
             last_retrieved_us=max((last_us for ones in buckets.values() for _, _, last_us in ones), default=None),
         )
+
+    def log_odds(self, domain: str, buckets: Mapping[int, Sequence[Evidence]], *, pinned: bool) -> float:
+        """Reads the log-odds of one memory."""
+        base = self._base_of(domain)
+        of = {
+            channel: channel_log_odds(buckets[channel], base[channel].prior, self._rule.of(channel)) if channel in buckets else 0.0
+            for channel in Channel
+        }
+        return all_log_odds(of[Channel.PASSIVE], of[Channel.OUTSIDE], pinned=pinned, rule=self._rule)
+
+    def _base_of(self, domain: str) -> Mapping[Channel, ChannelReading]:
+        base = self._empty.get(domain)
+        if base is None:
+            base = self._empty[domain] = self._without_evidence(domain)
+        return base
 
     def _without_evidence(self, domain: str) -> Mapping[Channel, ChannelReading]:
         rows = self._connection.execute(

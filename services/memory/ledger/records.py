@@ -128,6 +128,16 @@ class KnownSalience:
 
 
 @dataclass(frozen=True, slots=True)
+class Learnt:
+    """What is known of memories at one time."""
+
+    known: Mapping[str, KnownSalience]
+    """Of those that are shown, by memory id; unknown ids are left out."""
+    log_odds: Mapping[str, float]
+    """Of those that may be brought in, by memory id; what is not there has 0."""
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where evidence about a memory is summed."""
 

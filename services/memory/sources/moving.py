@@ -17,6 +17,7 @@ from .. import catalog, memory_rows
 from ..drafts import Chunk, Content
 from ..encoding import to_payload
 from ..generations.siblings import follow_writes
+from ..ledger.forgetting import rewritten
 from ..memory_rows import MemoryRow
 from ..store import Operation, Payload, ReplacePayloads, StoredPoint
 from ..validation import MAX_SOURCE_BYTES
@@ -111,6 +112,7 @@ def run_move(connection: sqlite3.Connection, seq: int, move: Move, points: Mappi
         written.append(new)
         payloads[row.memory_id] = to_payload(content, new, update_time_us=move.now_us)
     memory_rows.put_rows(connection, written)
+    rewritten(connection, move.tenant, {row.memory_id: (row.domain, row.domain) for row in written})
     record_moves(connection, move.tenant, move.collection, names, seq)
     replaced = ReplacePayloads(collection.index, collection.generation, payloads)
     return Moved(len(names), len(written), (replaced, *follow_writes(connection, move.tenant, written, payloads)))

@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TypeVar
 
-from services.memory import database
+from services.memory import catalog, database, database_file
 from services.memory.database import Database, Work
 from services.memory.durability import Durability
 
@@ -35,7 +35,7 @@ class Medium:
 def template() -> bytes:
     """Returns an empty database as the program makes it."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
-    database._brought_up(connection, Path("memory.sqlite3"))
+    database_file.brought_up(connection, Path("memory.sqlite3"))
     content = connection.serialize()
     connection.close()
     return content
@@ -57,6 +57,9 @@ class SimulatedDatabase(Database):
         self._synchronous: Durability | None = None
         self._broken: Future[object] = Future()
         self._unsynced = False
+        self._catalog_version = 0
+        self._catalog_changed = False
+        catalog.watch(self._writing, self._note_catalog_change)
         self._woken = asyncio.Event()
 
     def submit(self, works: Sequence[Work[T]], *, durability: Durability) -> list[asyncio.Future[T]]:

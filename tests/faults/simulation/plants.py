@@ -9,9 +9,10 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from services.memory import journal, ledger, replay, startup, writer
+from services.memory import journal, replay, startup, writer
 from services.memory.durability import Durability
 from services.memory.journal import Entry
+from services.memory.ledger import recording
 
 from .engine import ModelEngine
 
@@ -28,12 +29,12 @@ def no_request_guard() -> Iterator[None]:
 @contextmanager
 def no_event_guard() -> Iterator[None]:
     """An event is not known by its search: one that comes again counts again."""
-    record = ledger.record
+    record = recording.record
 
-    def forgetful(connection: Any, impression: Any, *rest: Any) -> Any:
-        return record(connection, replace(impression, search_id=f"{impression.search_id}-{next(_NUMBERS)}"), *rest)
+    def forgetful(connection: Any, scope: Any, impression: Any, *rest: Any, **options: Any) -> Any:
+        return record(connection, scope, replace(impression, search_id=f"{impression.search_id}-{next(_NUMBERS)}"), *rest, **options)
 
-    with patch.object(ledger, "record", forgetful):
+    with patch.object(recording, "record", forgetful):
         yield
 
 

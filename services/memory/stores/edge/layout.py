@@ -15,6 +15,7 @@ from atlas.failpoints import failpoint
 
 from ...operations import IndexSpec
 from ..schema import DENSE, INTEGER_KEYS, KEYWORD_KEYS, LEXICAL, TENANT_KEY, TEXT_KEYS
+from .loading import sync, sync_tree
 from .protocol import DenseDatatype
 
 SCAN = "scan"
@@ -59,7 +60,7 @@ def make_current(home: Path, value: Current) -> None:
     draft = home / f"{_CURRENT}.draft"
     _write(draft, msgspec.json.encode(value))
     draft.replace(home / _CURRENT)
-    fsync_folder(home)
+    sync(home)
 
 
 def discard_unused(home: Path) -> None:
@@ -79,12 +80,14 @@ def create(home: Path, spec: IndexSpec, scan: DenseDatatype, prepare: Callable[[
     prepare(shard)
     shard.flush()
     shard.close()
+    # Its flush leaves out files that hold nothing yet.
+    sync_tree(draft)
     _write(draft / SPEC, msgspec.json.encode(spec))
     make_current(draft, Current(scan=scan))
     failpoint("engine.create.draft")
     draft.rename(home)
     failpoint("engine.create.renamed")
-    fsync_folder(home.parent)
+    sync(home.parent)
 
 
 def check_spec(home: Path, spec: IndexSpec) -> None:
@@ -111,15 +114,6 @@ def payload_indexes() -> dict[str, edge.PayloadSchemaParams]:
         **{key: edge.IntegerIndexParams(lookup=True, range=True) for key in INTEGER_KEYS},
         **{key: edge.TextIndexParams(tokenizer=edge.TokenizerType.Word, lowercase=True) for key in TEXT_KEYS},
     }
-
-
-def fsync_folder(folder: Path) -> None:
-    """Brings the names in a folder to disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def config(spec: IndexSpec, scan: DenseDatatype, *, graph: bool = False, thorough: bool = False) -> edge.EdgeConfig:

@@ -32,6 +32,7 @@ from .dense import DenseBranch
 from .filters import having, older_than, within
 from .labels import Labels
 from .layout import SCAN, Current
+from .loading import load
 from .protocol import DenseDatatype, IndexState
 from .wear import Wear
 
@@ -72,7 +73,7 @@ class Shard:
     @classmethod
     def loaded(cls, home: Path) -> Shard:
         """Opens the shard that is in use in an index's folder."""
-        shard = edge.EdgeShard.load(str(home / layout.current(home).shard))
+        shard = load(home / layout.current(home).shard)
         _ensure_payload_indexes(shard)
         return cls(shard, home)
 

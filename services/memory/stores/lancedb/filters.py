@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 
 from ...conditions import AllOf, AnyOf, Equals, Exists, In, NoneOf, Range, StoreFilter, TextMatch
@@ -9,6 +10,8 @@ from ..schema import INTEGER_KEYS, TEXT_KEYS
 from . import tags
 from .tags import Leaf
 
+_WIDEST = 2**62
+"""Bounds beyond it are as good as none: it is 146,000 years in microseconds."""
 PointsOf = Callable[[Leaf], frozenset[str]]
 """Gives the ids of the points that meet a condition for which `read_from_payloads` is true."""
 
@@ -76,10 +79,14 @@ def sql(condition: StoreFilter, points_of: PointsOf) -> str:
 
 
 def _range(column: str, bounds: Range) -> str:
-    sides = ((">", bounds.gt), (">=", bounds.gte), ("<", bounds.lt), ("<=", bounds.lte))
-    return _joined(
-        " AND ", [f"{column} IS NOT NULL", *(f"{column} {sign} {bound!r}" for sign, bound in sides if bound is not None)], "true"
-    )
+    # The column holds whole numbers and is compared with nothing else.
+    sides = ((">", bounds.gt, math.floor), (">=", bounds.gte, math.ceil), ("<", bounds.lt, math.ceil), ("<=", bounds.lte, math.floor))
+    limits = [f"{column} {sign} {rounded(_clamped(bound))}" for sign, bound, rounded in sides if bound is not None]
+    return _joined(" AND ", [f"{column} IS NOT NULL", *limits], "true")
+
+
+def _clamped(bound: float) -> float:
+    return max(-_WIDEST, min(_WIDEST, bound))
 
 
 def _tagged(wanted: Iterable[str]) -> str:

@@ -40,6 +40,7 @@ from ...store import (
 from ..schema import DENSE, LEXICAL
 from ..settings import StoreSettings
 from ..validation import check_cursor, check_dense, check_facet, check_operations, check_projections
+from .aliases import Aliases
 from .collections import ensure_collection
 from .connection import Connection, translated
 from .filters import Filters, having
@@ -67,6 +68,7 @@ class QdrantStore:
         self._write_timeout_s = settings.engine_stall_limit_ms / 1000
         self._connection = Connection(client, wait_s=settings.engine_restart_wait_ms / 1000, replay=self._replay)
         self._specs: dict[str, IndexSpec] = {}
+        self._aliases = Aliases(client)
         self._applied_at_s = -math.inf
 
     @property
@@ -98,6 +100,7 @@ class QdrantStore:
         """Makes sure of the collection; True if it was created now."""
         async with self._connection.calling(self._write_timeout_s):
             created = await ensure_collection(self._client, spec, self._datatype)
+            await self._aliases.load(spec.name)
         self._specs[spec.name] = spec
         return created
 
@@ -221,14 +224,17 @@ class QdrantStore:
         with translated():
             for spec in list(self._specs.values()):
                 await ensure_collection(self._client, spec, self._datatype)
+                await self._aliases.load(spec.name)
             if self.on_restart is not None:
                 await self.on_restart(self._apply)
 
     async def _apply(self, operations: Sequence[Operation]) -> None:
         parts = cut(operations, limit=ITEMS_A_MESSAGE)
+        await self._aliases.before(parts)
         for part in parts:
             results = await self._client.batch_update_points(part.index, self._updates(part), wait=True)
             _check_results(results)
+            await self._aliases.after(part)
         self._applied_at_s = asyncio.get_running_loop().time()
 
     def _updates(self, operation: Operation) -> list[models.UpdateOperation]:

@@ -1,0 +1,50 @@
+"""An index whose files a power loss left empty: the engine panics on them, and opens without them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from atlas.errors import AtlasError
+from services.memory.store import IndexSpec, Point, UpsertPoints
+from services.memory.stores.edge.shard import Shard
+
+SPEC = IndexSpec("atlas-000000000001", 4, "encoder/1", "bm25/1")
+
+
+def opened(folder: Path) -> Shard:
+    shard, _ = Shard.opened(folder, SPEC, "float32")
+    return shard
+
+
+def filled(folder: Path) -> Path:
+    shard = opened(folder)
+    nothing = np.zeros(0, np.uint32), np.zeros(0, np.float32)
+    point = Point("00000000-0000-0000-0000-000000000001", "g", np.array([1, 0, 0, 0], np.float32), *nothing, {"content_kind": "TEXT"})
+    shard.apply(UpsertPoints(SPEC.name, (point,)))
+    shard.flush()
+    shard.close()
+    return folder / SPEC.name / "shard"
+
+
+def test_files_that_a_power_loss_left_empty_do_not_keep_an_index_shut(tmp_path: Path) -> None:
+    home = filled(tmp_path)
+    emptied = list(home.rglob("vector_storage-lexical/deleted/*.dat"))
+    assert emptied
+    for path in emptied:
+        path.write_bytes(b"")
+    shard = opened(tmp_path)
+    assert shard.count("g", None) == 1
+    shard.close()
+
+
+def test_an_index_that_cannot_be_opened_says_so_and_loses_nothing(tmp_path: Path) -> None:
+    home = filled(tmp_path)
+    (home / "edge_config.json").write_bytes(b"{")
+    before = {path: path.stat().st_size for path in home.rglob("*") if path.is_file()}
+    with pytest.raises(AtlasError, match=r"cannot be opened.*from a copy") as caught:
+        opened(tmp_path)
+    assert caught.value.reason == "INDEX_DAMAGED"
+    assert {path: path.stat().st_size for path in home.rglob("*") if path.is_file()} == before
