@@ -22,6 +22,8 @@ FRACTION_BITS = 44
 """Binary places of a sum: an event at the landmark is exact to 2**-44 of its weight, a later one to less."""
 _TIME_BITS = 20
 """Binary places of a time in half-lives: 1.6 s of 20 days. Times within such a step weigh the same."""
+STEPS_PER_HALF_LIFE = 1 << _TIME_BITS
+"""Steps of a time within a half-life."""
 _SCALE_BITS = 60
 """Binary places of a growth factor."""
 
@@ -213,6 +215,11 @@ def evidence_at(sums: Sums, time_s: float, rule: ChannelRule) -> Evidence:
     return Evidence((sums.positive << zoom) / unit, (sums.negative << zoom) / unit)
 
 
+def time_steps(time_s: float, half_life_days: float) -> int:
+    """Gives a time in steps since the landmark, `STEPS_PER_HALF_LIFE` to a half-life; times within a step weigh the same."""
+    return math.floor(math.ldexp((time_s - LANDMARK_S) / (half_life_days * SECONDS_PER_DAY), _TIME_BITS))
+
+
 def base_rate(scope: Evidence, rule: ChannelRule) -> float:
     """Gives the base rate of a scope, (0, 1): its own share of positive evidence, pulled towards `rule.base_rate`."""
     return (rule.base_rate * rule.base_rate_strength + scope.positive) / (rule.base_rate_strength + scope.mass)
@@ -295,7 +302,7 @@ def _growth(time_s: float, half_life_days: float) -> tuple[int, int]:
 
     In whole numbers from the first step on: no library of mathematics may decide, machine by machine, what an event adds.
     """
-    steps = math.floor(math.ldexp((time_s - LANDMARK_S) / (half_life_days * SECONDS_PER_DAY), _TIME_BITS))
+    steps = time_steps(time_s, half_life_days)
     whole, part = divmod(steps, 1 << _TIME_BITS)
     scale = 1 << _SCALE_BITS
     for place, root in enumerate(_roots(), start=1):

@@ -17,6 +17,7 @@ TOPICS = {
     "tug": ("The tug {} pulls barges of gravel up the river from {} on.", "from when on does the tug {} pull gravel?"),
     "trawler": ("The trawler {} lands herring at the south quay at {} every night.", "when does the trawler {} land herring?"),
 }
+pytestmark = pytest.mark.timeout(900)  # a set is ingested and a stream replayed
 NAMES = ("Aurora", "Bella", "Celia", "Dora", "Edna", "Flora", "Greta", "Helga", "Irma", "Jutta")
 HELPS, NO_EFFECT, NOT_MEASURED = 0, 1, 2
 

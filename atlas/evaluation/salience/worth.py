@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from atlas.query_buckets import PLANE_COUNT
-from atlas.salience import SECONDS_PER_DAY, Channel, ChannelRule, SalienceRule
+from atlas.salience import STEPS_PER_HALF_LIFE, Channel, ChannelRule, SalienceRule, time_steps
 
 from .pools import Floats, Numbers
 
@@ -29,7 +29,7 @@ class ChannelTable:
         """
         self._domain = domain
         self._rule = rule
-        self._landmark_s = landmark_s
+        self._landmark = time_steps(landmark_s, rule.half_life_days)
         self._positive = np.zeros((len(domain), BUCKET_COUNT))
         self._negative = np.zeros((len(domain), BUCKET_COUNT))
         scopes = int(domain.max()) + 1 if len(domain) else 0
@@ -67,7 +67,8 @@ class ChannelTable:
         return (rule.base_rate * rule.base_rate_strength + positive) / (rule.base_rate_strength + positive + negative)
 
     def _growth(self, time_s: float) -> float:
-        return float(np.exp2((time_s - self._landmark_s) / (self._rule.half_life_days * SECONDS_PER_DAY)))
+        steps = time_steps(time_s, self._rule.half_life_days) - self._landmark
+        return float(np.exp2(steps / STEPS_PER_HALF_LIFE))
 
 
 class WorthTable:
