@@ -250,7 +250,11 @@ async def test_what_is_no_archive_is_refused(memory: Memory) -> None:
 
 
 async def test_snapshots_are_listed_newest_first_and_deleted(memory: Memory, folder: Path) -> None:
+    leftover = folder / "snapshots" / f"{id_of('died')}.draft"
+    leftover.mkdir(parents=True)
+    (leftover / "points.bin").write_bytes(b"half")
     first, second = await snapshot(memory), await snapshot(memory)
+    assert not leftover.exists()
     listed = (await memory.snapshots.ListSnapshots(pb.ListSnapshotsRequest(scope=scope()))).snapshots
     assert [one.snapshot_id for one in listed[:2]] == [second.snapshot_id, first.snapshot_id]
     assert first.digest == second.digest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,6 +18,7 @@ TABLES_FILE, POINTS_FILE, MANIFEST_FILE = "memory.sqlite3", "points.bin", "manif
 FILES = (TABLES_FILE, POINTS_FILE)
 """Files whose digests the manifest has."""
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_LEFTOVERS = (".draft", ".deleted")
 _BLOCK_BYTES = 1 << 20
 
 
@@ -95,6 +97,13 @@ class Shelf:
                 snapshot_id=snapshot_id[:64],
             )
         return self.folder / snapshot_id
+
+    def clear_leftovers(self) -> None:
+        """Removes what a process that died left of snapshots that it made or deleted; for when nobody else does either."""
+        if self.folder.exists():
+            for place in self.folder.iterdir():
+                if place.suffix in _LEFTOVERS:
+                    shutil.rmtree(place)
 
     def manifests(self) -> list[Manifest]:
         """Returns all snapshots, newest first."""
