@@ -35,7 +35,7 @@ def test_a_search_says_how_to_give_feedback_and_the_line_works_as_printed(system
         if kind != "wrong":
             assert system.run("feedback", search_id, memory_id, kind, "--principal", "ada").stdout == "counted\n"
     assert system.run("feedback", search_id, memory_id, "helpful", "--principal", "ada").stdout == "counted before: nothing changed\n"
-    assert "another value" in system.run("feedback", search_id, memory_id, "wrong", "--principal", "ada", status=1).stderr
+    assert "was recorded with" in system.run("feedback", search_id, memory_id, "wrong", "--principal", "ada", status=1).stderr
     system.run("feedback", search_id, memory_id, "outcome", "0.9")
 
     shown = system.json("salience", "show", memory_id)["salience"][0]
