@@ -19,8 +19,14 @@ class Scores:
 
     values: dict[str, float]
     """BM25 sum by point id."""
-    terms: dict[str, frozenset[int]]
-    """The query's terms that each of them has."""
+    postings: pa.Table
+    """The rows that were scored, in the order of `values`."""
+
+    def terms_of(self, point: str) -> list[int]:
+        """Returns the terms of a point that was scored."""
+        row = list(self.values).index(point)
+        terms: list[int] = self.postings["terms"][row].as_py()
+        return terms
 
     def best(self, allowed: frozenset[str] | None, limit: int) -> list[Found]:
         """Returns the best points among `allowed` (None = all), best first."""
@@ -48,7 +54,4 @@ def scores(postings: pa.Table, *, generation_size: int, terms: Sequence[int]) ->
     idf = np.array([math.log(1 + (generation_size - df + 0.5) / (df + 0.5)) for df in frequencies])
     sums = np.bincount(rows, weights=weights * idf[places], minlength=postings.num_rows)
     points: list[str] = postings["point_id"].to_pylist()
-    has: list[set[int]] = [set() for _ in points]
-    for row, term in zip(rows.tolist(), held.tolist(), strict=True):
-        has[row].add(term)
-    return Scores(dict(zip(points, sums.tolist(), strict=True)), dict(zip(points, map(frozenset, has), strict=True)))
+    return Scores(dict(zip(points, sums.tolist(), strict=True)), postings)

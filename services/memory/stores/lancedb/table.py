@@ -125,7 +125,9 @@ class IndexTable:
             similarities={} if dense is None else similarities,
             lexicals=lexicals.values if lexicals is not None else {},
             labels=labels,
-            best_coverage=branches.coverage(request.terms, lexicals.terms[listed[0].point_id]) if lexicals is not None and listed else 0.0,
+            best_coverage=branches.coverage(request.terms, lexicals.terms_of(listed[0].point_id))
+            if lexicals is not None and listed
+            else 0.0,
         )
 
     async def retrieve(self, generation: str, memory_ids: Sequence[str], *, with_vectors: bool) -> list[StoredPoint]:
