@@ -15,6 +15,8 @@ from .simulation.run import simulate
 SEEDS = int(os.environ.get("ATLAS_TEST_SEEDS", "60"))
 MOST_SEEDS = 2_000
 """Most seeds that it may take to notice a missing guard."""
+FOUND = (124, 149)
+"""Seeds that found a sweep of the engine that was not synced before its numbers were given again."""
 RARE = {"no-sync-before-deletions": 130, "no-sweep": 60}
 """Where to begin for guards that few seeds miss, so that the tests are quick."""
 
@@ -26,6 +28,10 @@ def test_whatever_order_a_seed_gives_nothing_is_lost_or_doubled() -> None:
     assert not done.violations, str(done)
     for happened in ("calls", "events", "crashes", "power cuts", "engine deaths", "clock jumps", "calls gone whole"):
         assert done.steps[happened], f"no {happened} in {SEEDS} seeds"
+
+
+def test_seeds_that_found_a_bug_once_find_none() -> None:
+    assert not simulate(FOUND).violations
 
 
 @pytest.mark.timeout(240)
