@@ -17,8 +17,8 @@ class Influence:
 
     final: float = 0.0
     """Logits that a unit of outside log-odds moves a reranked result by; 0 until an evaluation has shown that it helps."""
-    fallback: float = 0.5
-    """Logits that a unit of all log-odds moves a candidate by while the reranker is away."""
+    fallback: float = 0.1
+    """Logits that a unit of all log-odds moves a candidate by while the reranker is away: enough to order near ties."""
     pool: float = 1.0
     """Logits that a unit of all log-odds counts for when places beyond the clean pool are filled."""
     log_odds_limit: float = 2.0

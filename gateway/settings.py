@@ -48,9 +48,9 @@ class GatewaySettings(ModelServerSettings):
     salience_influence: float = Field(0.0, ge=0.0, le=10.0, json_schema_extra={"unit": "logits per unit of log-odds"})
     """How much evidence from outside (use, feedback, outcomes, pins) moves a reranked result. 0 until an evaluation on real data has shown
     that it helps; evidence from the reranker itself never moves what the reranker has scored."""
-    salience_fallback_influence: float = Field(0.5, ge=0.0, le=10.0, json_schema_extra={"unit": "logits per unit of log-odds"})
+    salience_fallback_influence: float = Field(0.1, ge=0.0, le=10.0, json_schema_extra={"unit": "logits per unit of log-odds"})
     """How much all that was learnt moves a candidate that was not reranked, because the reranker is away or out of time. At the limit of 2
-    it is one logit: a fifteenth of the range of the pool score, so it orders near ties and no more."""
+    it is a fifth of a logit, so it orders near ties and no more: what `atlas salience eval` found to help a little and to cost nothing."""
     salience_limit: float = Field(2.0, ge=0.0, le=10.0, json_schema_extra={"unit": "log-odds"})
     """Most log-odds of a memory that count, either way. With an influence it bounds what salience may do; the reply states it."""
 

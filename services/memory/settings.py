@@ -27,9 +27,9 @@ class MemorySettings(LedgerSettings, StoreSettings, ServerSettings):
     """Folder of journal, catalog, ledger and, with the store `edge`, of the vectors. One process at a time."""
     branch_depth: int = Field(100, ge=1, le=1_000)
     """Hits of each branch of a query that enter the pool."""
-    extended_count: int = Field(4, ge=0, le=50, json_schema_extra={"unit": "candidates"})
-    """Places beyond the clean pool that salience may fill: a fifth of the usual pool, so that reranking costs a fifth more at most.
-    What was worth finding was reranked before and mostly is in the reranker's cache still. 0 opens none."""
+    extended_count: int = Field(0, ge=0, le=50, json_schema_extra={"unit": "candidates"})
+    """Places beyond the clean pool that salience may fill. None as shipped: as many more candidates by content find the same, says
+    `atlas salience eval` (docs/salience-verdict.md); 4 are a fifth of the usual pool, and rerank a fifth more at most."""
     explore_count: int = Field(0, ge=0, le=20, json_schema_extra={"unit": "candidates"})
     """Places beyond the clean pool that chance fills, so that feedback also comes from what neither content nor salience prefers. None
     as shipped: a candidate drawn by chance is seldom in the reranker's cache, and reading it costs each search some milliseconds."""

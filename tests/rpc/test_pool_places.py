@@ -92,10 +92,10 @@ async def test_salience_brings_in_what_it_knows_to_be_worth_finding_behind_the_c
     await learn(memory, "m8", 0.0)
     await learn(memory, "m1", 1.0)
     for mode in ("READ", "READ_WRITE"):
-        assert await pool(memory, mode) == [*CLEAN, (9, "EXTENDED", 1.0)]
-        assert await pool(memory, mode, extended_count=0) == CLEAN
+        assert await pool(memory, mode, extended_count=4) == [*CLEAN, (9, "EXTENDED", 1.0)]
+        assert await pool(memory, mode) == CLEAN
     assert await pool(memory, "OFF", extended_count=9) == CLEAN
-    first, second = await ask(memory, "READ"), await ask(memory, "READ")
+    first, second = await ask(memory, "READ", extended_count=4), await ask(memory, "READ", extended_count=4)
     assert list(first.candidates) == list(second.candidates)
     worth = {one.memory.memory_id: one.salience_log_odds for one in first.candidates}
     assert worth[id_of("m9")] > 0.5
