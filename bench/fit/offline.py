@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atlas.ranking import MINILM_MAXSIM, RankingConstants, final_score, normalised_lexical, pool_score
-from services.memory.analyzer import Analyzer, AnalyzerParameters, languages_that_matter
+from services.memory.search.analyzer import Analyzer, AnalyzerParameters, languages_that_matter
 from services.reranker.maxsim import maxsim, query_weights
 
 from .sets import Passage, Query

@@ -31,26 +31,27 @@ from atlas.metrics import new_registry
 from atlas.server import Registration, RunningServer, run, serving
 
 from .admission import Admission
-from .analyzer import Analyzer
 from .background import background
-from .candidates import CandidateFinder
-from .collection_service import CollectionService
-from .database import Database, open_database
-from .erasure import Eraser
+from .catalog.collection_service import CollectionService
 from .failpoints import FAILPOINTS
-from .free_space import FreeSpace
 from .generations.filling import Filler
 from .generations.holds import WriteHolds
 from .generations.migration_calls import MigrationCalls
 from .generations.operation_service import OperationService
+from .ledger.erasure import Eraser
 from .ledger.forgetting import forget, rewritten
-from .ledger_metrics import LedgerMetrics
-from .locks import hold
-from .projection import SalienceProjector
-from .query import Places
-from .reading import MemoryReader
-from .salience_service import SalienceService
-from .service import MemoryService
+from .ledger.metrics import LedgerMetrics
+from .ledger.projection import SalienceProjector
+from .ledger.salience_service import SalienceService
+from .memories.memory_service import MemoryService
+from .memories.reading import MemoryReader
+from .persistence.database import Database, open_database
+from .persistence.free_space import FreeSpace
+from .persistence.locks import hold
+from .persistence.writer import Writer
+from .search.analyzer import Analyzer
+from .search.candidates import CandidateFinder
+from .search.query import Places
 from .settings import MemorySettings
 from .snapshots.creating import SnapshotMaker
 from .snapshots.manifest import Shelf
@@ -61,7 +62,6 @@ from .startup import check_fingerprints, check_read, fit_ledger, recover
 from .store import Store
 from .stores import open_store
 from .upkeep import compact_regularly, delete_outlived_regularly, flush_regularly, prune_regularly, report_engine
-from .writer import Writer
 
 DATABASE_NAME = "memory.sqlite3"
 """File of journal, catalog and ledger in the data folder."""

@@ -9,8 +9,8 @@ from pydantic_settings import SettingsConfigDict
 
 from atlas.settings import ServerSettings
 
-from .analyzer import AnalyzerParameters
 from .ledger.settings import LedgerSettings
+from .search.analyzer import AnalyzerParameters
 from .stores.settings import StoreSettings
 
 _LEXICAL = AnalyzerParameters()

@@ -12,15 +12,17 @@ from atlas.clock import Clock
 from atlas.errors import DependencyDownError, SchemaMismatchError, StartupError
 from atlas.failpoints import failpoint
 
-from . import catalog, journal, memory_rows
-from .analyzer import Analyzer
-from .database import Database, Work
-from .durability import Durability
+from .catalog import collections as catalog
+from .catalog import memory_rows
 from .generations import due, roles
 from .ledger.policy import LedgerPolicy
 from .ledger.startup import fit_rule
+from .persistence import journal
+from .persistence.database import Database, Work
+from .persistence.durability import Durability
+from .persistence.writer import Writer
+from .search.analyzer import Analyzer
 from .store import DeletePoints, Store
-from .writer import Writer
 
 _PAUSE_S = 1.0
 _PAGE = 1_000

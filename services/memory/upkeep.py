@@ -12,14 +12,14 @@ from atlas.deadlines import Deadline
 from atlas.errors import AtlasError
 from atlas.failpoints import failpoint
 
-from . import replay
-from .database import Database
-from .durability import Durability
 from .generations.migration_calls import outlived
 from .ledger import budgets, checkpoints, impressions
 from .ledger.policy import LedgerPolicy
+from .persistence import replay
+from .persistence.database import Database
+from .persistence.durability import Durability
+from .persistence.writer import Writer
 from .store import Store, StoreState
-from .writer import Writer
 
 PRUNE_INTERVAL_S = 3_600.0
 """Time between deletions of what has outlived its retention."""

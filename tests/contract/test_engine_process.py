@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from atlas.errors import AtlasError, DeadlineError, DependencyDownError, StartupError
-from services.memory.locks import hold
+from services.memory.persistence.locks import hold
 from services.memory.store import Apply, Operation, StoreState, UpsertPoints
 from services.memory.stores import open_store
 from services.memory.stores.edge import EdgeStore, open_edge_store, process, protocol

@@ -16,7 +16,7 @@ from typing import Any
 import grpc.aio
 
 from services.memory.failpoints import ENGINE, FAILPOINTS
-from services.memory.locks import hold
+from services.memory.persistence.locks import hold
 from tests.rpc.memory_part import Memory, create, spaces, stubs
 
 from .oracle import OUTAGE, Caller, State, Tally, ViolationError, compare, require

@@ -13,9 +13,9 @@ import pytest
 
 from atlas import tensors
 from atlas.type.v1 import salience_pb2, type_pb2
-from services.memory.database import open_database
-from services.memory.durability import Durability
 from services.memory.ledger.impressions import prune
+from services.memory.persistence.database import open_database
+from services.memory.persistence.durability import Durability
 from tests.rpc.ledger_part import (
     CLEAN,
     DAY_S,

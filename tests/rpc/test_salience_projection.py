@@ -19,18 +19,18 @@ from prometheus_client import CollectorRegistry
 from atlas.clock import FakeClock
 from atlas.errors import DependencyDownError
 from atlas.salience import EventKind
-from services.memory.database import Database, open_database
-from services.memory.durability import Durability
 from services.memory.ledger import marks, reading, recording
+from services.memory.ledger.metrics import LedgerMetrics
 from services.memory.ledger.policy import LedgerPolicy
+from services.memory.ledger.projection import SalienceProjector
 from services.memory.ledger.records import Impression, NewEvent, Pool, PoolMember, SourceClass
-from services.memory.ledger_metrics import LedgerMetrics
-from services.memory.projection import SalienceProjector
+from services.memory.persistence.database import Database, open_database
+from services.memory.persistence.durability import Durability
+from services.memory.persistence.writer import Writer
 from services.memory.scopes import Scope
 from services.memory.settings import MemorySettings
 from services.memory.store import Store
 from services.memory.stores import open_store
-from services.memory.writer import Writer
 from tests.rpc.ledger_part import START, ledger_service, search
 from tests.rpc.memory_part import upsert, write
 

@@ -9,12 +9,12 @@ from functools import partial
 from pathlib import Path
 
 from atlas.salience import EventKind
-from services.memory import schema
 from services.memory.ledger import checkpoints, digests, feedback, folding, reading, recording, revoking
 from services.memory.ledger.digests import Digest
 from services.memory.ledger.policy import LedgerPolicy
 from services.memory.ledger.records import US_PER_DAY, FedBack, Impression, NewEvent, Pool, PoolMember, Recorded, SourceClass
 from services.memory.ledger.revoking import Revocation, Selector
+from services.memory.persistence import schema
 from services.memory.scopes import Scope
 
 START_US = 1_790_000_000_000_000

@@ -9,7 +9,7 @@ import pytest
 
 from atlas.lexicon import ENGLISH, detect, words
 from atlas.ranking import Kind
-from services.memory.analyzer import Analyzer, AnalyzerParameters, languages_that_matter, term_id
+from services.memory.search.analyzer import Analyzer, AnalyzerParameters, languages_that_matter, term_id
 
 ENGLISH_TEXT = "The river that flows through the city was once the border of two kingdoms, and its bridges are older than the walls."
 TEXTS = {

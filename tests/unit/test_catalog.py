@@ -9,12 +9,14 @@ from dataclasses import replace
 import pytest
 
 from atlas.errors import NotFoundError
-from services.memory import catalog, memory_rows, schema
-from services.memory.catalog import Collection, GenerationState
-from services.memory.deletions import DeleteFound, DeleteIds, DeleteSource
-from services.memory.memory_rows import MemoryRow
+from services.memory.catalog import collections as catalog
+from services.memory.catalog import memory_rows
+from services.memory.catalog.collections import Collection, GenerationState
+from services.memory.catalog.memory_rows import MemoryRow
+from services.memory.catalog.spaces import DenseSpace, LexicalSpace, Spaces
+from services.memory.memories.deletions import DeleteFound, DeleteIds, DeleteSource
+from services.memory.persistence import schema
 from services.memory.scopes import Scope
-from services.memory.spaces import DenseSpace, LexicalSpace, Spaces
 from services.memory.store import DeletePoints
 
 SPACES = Spaces(DenseSpace("dense", 4, "encoder/1"), LexicalSpace("lexical", "bm25/1", 85.0))

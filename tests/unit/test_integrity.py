@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from atlas.errors import StartupError
-from services.memory import integrity
-from services.memory.database import Database, open_database
-from services.memory.durability import Durability
+from services.memory.persistence import integrity
+from services.memory.persistence.database import Database, open_database
+from services.memory.persistence.durability import Durability
 
 NAME = "memory.sqlite3"
 PAGE = 4096

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from services.memory import journal, schema
-from services.memory.journal import Entry
+from services.memory.persistence import journal, schema
+from services.memory.persistence.journal import Entry
 from services.memory.store import DeletePoints, Point, UpsertPoints
 
 

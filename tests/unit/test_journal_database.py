@@ -12,9 +12,9 @@ import pytest
 
 from atlas import failpoints
 from atlas.errors import ConflictError, DependencyDownError, DiskFullError, StartupError
-from services.memory.database import Database, open_database
-from services.memory.durability import Durability
 from services.memory.failpoints import FAILPOINTS
+from services.memory.persistence.database import Database, open_database
+from services.memory.persistence.durability import Durability
 
 CRASH, POWER = Durability.PROCESS_CRASH, Durability.POWER_LOSS
 

@@ -10,13 +10,13 @@ import pytest
 
 from atlas.errors import StartupError
 from atlas.salience import sums_of
-from services.memory import schema
-from services.memory.database import open_database
-from services.memory.durability import Durability
 from services.memory.ledger import digests, impressions, reading, revoking, startup, sums
 from services.memory.ledger.policy import LedgerPolicy
 from services.memory.ledger.records import Pool
 from services.memory.ledger.revoking import Selector
+from services.memory.persistence import schema
+from services.memory.persistence.database import open_database
+from services.memory.persistence.durability import Durability
 from services.memory.scopes import Scope
 
 GOLDEN = Path(__file__).parent / "golden" / "memory-v1.sqlite3.gz"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atlas.ranking import Kind, pool_score
-from services.memory.query import Found, Places, Pool, united
+from services.memory.search.query import Found, Places, Pool, united
 from services.memory.store import BranchHit, BranchResult
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from services.memory import catalog, schema
-from services.memory.catalog import Collection, GenerationState
-from services.memory.database import open_database
-from services.memory.spaces import DenseSpace, LexicalSpace, Spaces
+from services.memory.catalog import collections as catalog
+from services.memory.catalog.collections import Collection, GenerationState
+from services.memory.catalog.spaces import DenseSpace, LexicalSpace, Spaces
+from services.memory.persistence import schema
+from services.memory.persistence.database import open_database
 
 VERSION_1_LEDGER = """
 CREATE TABLE impression (

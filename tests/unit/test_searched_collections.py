@@ -10,13 +10,13 @@ from typing import TypeVar
 import pytest
 
 from atlas.errors import ConflictError, NotFoundError
-from services.memory import catalog
-from services.memory.candidates import Query, SearchedCollections
-from services.memory.catalog import Collection, GenerationState
-from services.memory.database import Database, Work, open_database
-from services.memory.durability import Durability
+from services.memory.catalog import collections as catalog
+from services.memory.catalog.collections import Collection, GenerationState
+from services.memory.catalog.spaces import DenseSpace, LexicalSpace, Spaces
+from services.memory.persistence.database import Database, Work, open_database
+from services.memory.persistence.durability import Durability
 from services.memory.scopes import Scope
-from services.memory.spaces import DenseSpace, LexicalSpace, Spaces
+from services.memory.search.candidates import Query, SearchedCollections
 from services.memory.store import Equals
 
 T = TypeVar("T")

@@ -11,8 +11,8 @@ import pytest
 
 from atlas.errors import DependencyDownError, DiskFullError, InvalidInputError, StartupError
 from services.memory.conditions import payload_path
-from services.memory.free_space import FreeSpace
-from services.memory.locks import hold
+from services.memory.persistence.free_space import FreeSpace
+from services.memory.persistence.locks import hold
 from services.memory.store import StoreState
 from services.memory.stores import branches
 from services.memory.stores.availability import Availability

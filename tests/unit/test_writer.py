@@ -17,14 +17,14 @@ import pytest
 
 from atlas.deadlines import Deadline
 from atlas.errors import AtlasError, ConflictError, DeadlineError, DependencyDownError, OverloadedError
-from services.memory import journal
 from services.memory.admission import Admission
 from services.memory.background import background
-from services.memory.database import Database, open_database
-from services.memory.durability import Durability
+from services.memory.persistence import journal
+from services.memory.persistence.database import Database, open_database
+from services.memory.persistence.durability import Durability
+from services.memory.persistence.writer import Transaction, Writer, Written
 from services.memory.store import DeletePoints, IndexSpec, Operation, Point, Store, UpsertPoints
 from services.memory.stores import StoreSettings, open_store
-from services.memory.writer import Transaction, Writer, Written
 
 SPEC = IndexSpec("atlas-000000000001", 4, "encoder/1", "bm25/1")
 GENERATION = "g1"

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 from atlas.errors import ConflictError, NotFoundError, SchemaMismatchError
 
-from .. import catalog
-from ..catalog import Collection, GenerationState
+from ..catalog import collections as catalog
+from ..catalog.collections import Collection, GenerationState
+from ..catalog.spaces import DenseSpace, Spaces
 from ..ledger import marks
-from ..spaces import DenseSpace, Spaces
 from ..store import DeleteGeneration, Operation
 from . import due, operation_rows, roles
 from .operation_rows import Fault, Kind, OperationRow, OperationState

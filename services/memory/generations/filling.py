@@ -10,15 +10,16 @@ from atlas.clock import Clock
 from atlas.deadlines import Deadline
 from atlas.passages import indexed_text
 
-from .. import catalog, memory_rows
-from ..catalog import Collection
-from ..database import Database
-from ..drafts import DenseVector
-from ..durability import Durability
-from ..memory_rows import MemoryRow
+from ..catalog import collections as catalog
+from ..catalog import memory_rows
+from ..catalog.collections import Collection
+from ..catalog.memory_rows import MemoryRow
+from ..memories.drafts import DenseVector
+from ..memories.upserts import check_vector
+from ..persistence.database import Database
+from ..persistence.durability import Durability
+from ..persistence.writer import Writer, Written
 from ..store import Float32Array, Point, Store, StoredPoint, UpsertPoints
-from ..upserts import check_vector
-from ..writer import Writer, Written
 from . import due, operation_rows, roles
 from .due import DueCount
 from .operation_rows import Fault, OperationRow, OperationState

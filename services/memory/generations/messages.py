@@ -11,10 +11,10 @@ from atlas.errors import InvalidInputError
 from atlas.memory.v1 import collection_pb2, operation_pb2
 from atlas.type.v1 import type_pb2
 
-from .. import catalog
-from ..encoding import to_timestamp
+from ..catalog import collections as catalog
+from ..catalog.space_messages import space_messages
+from ..memories.encoding import to_timestamp
 from ..scopes import checked_scope
-from ..space_messages import space_messages
 from . import due, operation_rows, roles
 from .operation_rows import Fault, Kind, OperationRow, progress_of
 from .roles import Generation

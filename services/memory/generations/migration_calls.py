@@ -14,17 +14,17 @@ from atlas.errors import InvalidInputError
 from atlas.memory.v1 import collection_pb2 as pb
 from atlas.type.v1 import type_pb2
 
-from .. import replay
-from ..analyzer import Analyzer, AnalyzerParameters
-from ..database import Database
-from ..durability import Durability
-from ..free_space import FreeSpace
+from ..catalog.space_messages import checked_spaces
+from ..catalog.spaces import DenseSpace, Spaces
 from ..limits import MAX_REQUEST_ID_BYTES, check_bytes, checked_size
-from ..replay import RequestKey
-from ..space_messages import checked_spaces
-from ..spaces import DenseSpace, Spaces
+from ..persistence import replay
+from ..persistence.database import Database
+from ..persistence.durability import Durability
+from ..persistence.free_space import FreeSpace
+from ..persistence.replay import RequestKey
+from ..persistence.writer import Writer, Written
+from ..search.analyzer import Analyzer, AnalyzerParameters
 from ..store import Store
-from ..writer import Writer, Written
 from . import changes, roles
 from .changes import Changed, Migration
 from .holds import WriteHolds

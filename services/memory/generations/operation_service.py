@@ -16,14 +16,14 @@ from atlas.memory.v1 import operation_pb2 as pb
 from atlas.memory.v1 import operation_pb2_grpc as rpc
 from atlas.type.v1 import type_pb2
 
-from ..database import Database
-from ..durability import Durability
-from ..free_space import FreeSpace
 from ..limits import DEFAULT_PAGE_SIZE, MAX_IDS, MAX_PAGE_SIZE, check_bytes, check_count, checked_id, checked_size
-from ..page_tokens import checked_token, next_token
+from ..memories.page_tokens import checked_token, next_token
+from ..memories.validation import unit
+from ..persistence.database import Database
+from ..persistence.durability import Durability
+from ..persistence.free_space import FreeSpace
+from ..persistence.writer import Writer, Written
 from ..scopes import checked_tenant
-from ..validation import unit
-from ..writer import Writer, Written
 from . import changes, due, operation_rows
 from .filling import Failure, Fill, Filler
 from .holds import WriteHolds

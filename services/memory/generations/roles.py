@@ -6,8 +6,8 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..catalog import Collection, GenerationState
-from ..spaces import Spaces, decode_spaces, encode_spaces
+from ..catalog.collections import Collection, GenerationState
+from ..catalog.spaces import Spaces, decode_spaces, encode_spaces
 from .due import count_due, forget_due
 
 

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from ..memory_rows import MemoryRow
+from ..catalog.memory_rows import MemoryRow
 from ..store import DeleteGeneration, DeletePoints, Operation, Payload, ReplacePayloads
 from .due import mark_due, mark_filled
 from .roles import drop_generation

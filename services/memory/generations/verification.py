@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 
 from atlas.deadlines import Deadline
 
-from .. import catalog
-from ..catalog import Collection
-from ..database import Database
-from ..durability import Durability
+from ..catalog import collections as catalog
+from ..catalog.collections import Collection
+from ..persistence.database import Database
+from ..persistence.durability import Durability
+from ..persistence.writer import Writer, Written
 from ..store import BranchResult, SearchRequest, Store, StoredPoint
-from ..writer import Writer, Written
 from . import due, operation_rows, roles
 from .changes import no_migration
 from .holds import WriteHolds

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from atlas.errors import AtlasError, StartupError
 
-from ..database import open_database
-from ..locks import hold
+from ..persistence.database import open_database
+from ..persistence.locks import hold
+from ..persistence.writer import Writer
 from ..settings import MemorySettings
 from ..stores import open_store
-from ..writer import Writer
 from .reconcile import Reconciled, reconcile
 from .salvage import SalvagedTable, salvage, set_aside
 

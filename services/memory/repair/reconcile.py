@@ -6,11 +6,12 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .. import catalog, memory_rows
-from ..catalog import Collection
-from ..database import Database, Work
-from ..durability import Durability
-from ..memory_rows import MemoryRow
+from ..catalog import collections as catalog
+from ..catalog import memory_rows
+from ..catalog.collections import Collection
+from ..catalog.memory_rows import MemoryRow
+from ..persistence.database import Database, Work
+from ..persistence.durability import Durability
 from ..store import Store, StoredPoint
 
 _PAGE = 1_000

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import integrity
-from ..database import Database
+from ..persistence import integrity
+from ..persistence.database import Database
 
 _SUFFIXES = ("", "-wal", "-shm", "-open")
 

@@ -19,14 +19,15 @@ import msgspec
 from atlas.clock import Clock
 from atlas.errors import DiskFullError, ModelFaultError
 
-from .. import catalog, journal, schema
-from ..catalog import GenerationState
-from ..database import Database
-from ..free_space import FreeSpace
+from ..catalog import collections as catalog
+from ..catalog.collections import GenerationState
 from ..generations import due, roles
 from ..generations.roles import Generation
+from ..persistence import journal, schema
+from ..persistence.database import Database
+from ..persistence.free_space import FreeSpace
+from ..persistence.writer import Writer
 from ..store import Store
-from ..writer import Writer
 from . import tables
 from .manifest import FILES, FORMAT, MANIFEST_FILE, POINTS_FILE, TABLES_FILE, GenerationEntry, Manifest, Shelf, digest_of
 from .points import FinalPoints, write_frame

@@ -13,7 +13,7 @@ import numpy as np
 
 from atlas.errors import InvalidInputError
 
-from .. import journal
+from ..persistence import journal
 from ..store import (
     DeleteGeneration,
     DeletePoints,

@@ -13,11 +13,12 @@ import msgspec
 from atlas.deadlines import Deadline
 from atlas.errors import AtlasError, ConflictError, ModelFaultError, SchemaMismatchError
 
-from .. import schema
-from ..database import Database
-from ..durability import Durability
-from ..free_space import FreeSpace
 from ..ledger import marks
+from ..persistence import schema
+from ..persistence.database import Database
+from ..persistence.durability import Durability
+from ..persistence.free_space import FreeSpace
+from ..persistence.writer import Writer, Written
 from ..store import (
     DeleteGeneration,
     DeletePoints,
@@ -29,7 +30,6 @@ from ..store import (
     Store,
     UpsertPoints,
 )
-from ..writer import Writer, Written
 from . import tables
 from .manifest import FORMAT, POINTS_FILE, TABLES_FILE, GenerationEntry, Manifest, check_files, read_manifest
 from .points import FinalPoints, read_frames, read_tail

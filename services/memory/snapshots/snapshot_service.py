@@ -15,9 +15,9 @@ from atlas.errors import ConflictError, InvalidInputError
 from atlas.memory.v1 import snapshot_pb2 as pb
 from atlas.memory.v1 import snapshot_pb2_grpc as rpc
 
-from ..encoding import to_timestamp
-from ..free_space import FreeSpace
 from ..generations.messages import whole_tenant
+from ..memories.encoding import to_timestamp
+from ..persistence.free_space import FreeSpace
 from .archive import archived, take_in
 from .creating import SnapshotMaker
 from .manifest import GenerationEntry, Manifest, Shelf

@@ -11,19 +11,19 @@ from atlas.clock import Clock
 from atlas.errors import ConflictError, InvalidInputError
 from atlas.memory.v1 import memory_pb2 as pb
 
-from .. import catalog
-from ..database import Database
-from ..durability import Durability
-from ..free_space import FreeSpace
+from ..catalog import collections as catalog
+from ..catalog.memory_rows import MemoryRow
 from ..generations.messages import whole_tenant
 from ..limits import MAX_IDS, MAX_REQUEST_ID_BYTES, check_bytes, check_count
-from ..memory_rows import MemoryRow
-from ..replay import RequestKey, known_answer, once
-from ..requests import checked_collection
+from ..memories.requests import checked_collection
+from ..memories.validation import MAX_SOURCE_BYTES
+from ..persistence.database import Database
+from ..persistence.durability import Durability
+from ..persistence.free_space import FreeSpace
+from ..persistence.replay import RequestKey, known_answer, once
+from ..persistence.writer import Writer, Written
 from ..scopes import checked_tenant
 from ..store import Store, StoredPoint
-from ..validation import MAX_SOURCE_BYTES
-from ..writer import Writer, Written
 from .aliases import last_move, source_ids
 from .moving import Move, StalePayloadsError, moved_rows, run_move
 

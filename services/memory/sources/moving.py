@@ -13,14 +13,15 @@ import msgspec
 from atlas.errors import ConflictError, InvalidInputError, NotFoundError
 from atlas.ranking import Kind
 
-from .. import catalog, memory_rows
-from ..drafts import Chunk, Content
-from ..encoding import to_payload
+from ..catalog import collections as catalog
+from ..catalog import memory_rows
+from ..catalog.memory_rows import MemoryRow
 from ..generations.siblings import follow_writes
 from ..ledger.forgetting import rewritten
-from ..memory_rows import MemoryRow
+from ..memories.drafts import Chunk, Content
+from ..memories.encoding import to_payload
+from ..memories.validation import MAX_SOURCE_BYTES
 from ..store import Operation, Payload, ReplacePayloads, StoredPoint
-from ..validation import MAX_SOURCE_BYTES
 from .aliases import record_moves
 
 MAX_MOVED = 20_000

@@ -11,9 +11,10 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TypeVar
 
-from services.memory import catalog, database, database_file
-from services.memory.database import Database, Work
-from services.memory.durability import Durability
+from services.memory.catalog import collections as catalog
+from services.memory.persistence import database, database_file
+from services.memory.persistence.database import Database, Work
+from services.memory.persistence.durability import Durability
 
 T = TypeVar("T")
 

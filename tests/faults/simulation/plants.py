@@ -9,10 +9,11 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from services.memory import journal, replay, startup, writer
-from services.memory.durability import Durability
-from services.memory.journal import Entry
+from services.memory import startup
 from services.memory.ledger import recording
+from services.memory.persistence import journal, replay, writer
+from services.memory.persistence.durability import Durability
+from services.memory.persistence.journal import Entry
 
 from .engine import ModelEngine
 

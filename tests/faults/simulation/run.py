@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from atlas.errors import InvalidInputError
-from services.memory.analyzer import Analyzer
+from services.memory.search.analyzer import Analyzer
 from tests.rpc.memory_part import Memory, create
 
 from ..oracle import Caller, Stored, Tally, ViolationError, check, read, require, settle

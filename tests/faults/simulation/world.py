@@ -18,12 +18,12 @@ from atlas.deadlines import Deadline
 from atlas.metrics import new_registry
 from services.memory import __main__ as program
 from services.memory import startup
-from services.memory.analyzer import Analyzer
-from services.memory.ledger_metrics import LedgerMetrics
-from services.memory.projection import SalienceProjector
+from services.memory.ledger.metrics import LedgerMetrics
+from services.memory.ledger.projection import SalienceProjector
+from services.memory.persistence.writer import Writer
+from services.memory.search.analyzer import Analyzer
 from services.memory.settings import MemorySettings
 from services.memory.upkeep import flush_regularly
-from services.memory.writer import Writer
 from tests.rpc.memory_part import Memory
 
 from .disk import Medium, SimulatedDatabase

@@ -20,8 +20,8 @@ from atlas.failpoints import failpoint
 from atlas.garbage import calm_garbage_collection
 
 from ...failpoints import FAILPOINTS
-from ...locks import hold
 from ...operations import Operation
+from ...persistence.locks import hold
 from . import protocol
 from .background import die_with_parent, step_back
 from .layout import check_spec

@@ -14,8 +14,8 @@ from lancedb import AsyncConnection
 
 from atlas.errors import DeadlineError, DependencyDownError, NotFoundError
 
-from ...locks import hold
 from ...operations import UpsertPoints
+from ...persistence.locks import hold
 from ...store import (
     READ_TIMEOUT_S,
     BranchResult,

@@ -11,8 +11,8 @@ from enum import IntEnum
 
 from atlas.errors import NotFoundError
 
+from ..store import IndexSpec
 from .spaces import Spaces, decode_spaces, encode_spaces
-from .store import IndexSpec
 
 LANGUAGE = "language"
 DOMAIN = "domain"

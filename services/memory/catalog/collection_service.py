@@ -15,26 +15,28 @@ from atlas.errors import ConflictError, InvalidInputError
 from atlas.memory.v1 import collection_pb2 as pb
 from atlas.memory.v1 import collection_pb2_grpc as rpc
 
-from . import catalog, memory_rows, replay
-from .analyzer import Analyzer, AnalyzerParameters
-from .catalog import Collection, GenerationState
-from .database import Database
-from .deletions import Forget
-from .durability import Durability
-from .encoding import to_timestamp
-from .free_space import FreeSpace
-from .generations.changes import drop_collection
-from .generations.messages import other_messages, running_message, serving_message
-from .generations.migration_calls import MigrationCalls
-from .limits import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, MAX_REQUEST_ID_BYTES, check_bytes, checked_size
-from .page_tokens import checked_token, next_token
-from .replay import RequestKey
-from .scopes import checked_scope, checked_tenant
-from .sources.aliases import forget_sources
+from ..generations.changes import drop_collection
+from ..generations.messages import other_messages, running_message, serving_message
+from ..generations.migration_calls import MigrationCalls
+from ..limits import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, MAX_REQUEST_ID_BYTES, check_bytes, checked_size
+from ..memories.deletions import Forget
+from ..memories.encoding import to_timestamp
+from ..memories.page_tokens import checked_token, next_token
+from ..persistence import replay
+from ..persistence.database import Database
+from ..persistence.durability import Durability
+from ..persistence.free_space import FreeSpace
+from ..persistence.replay import RequestKey
+from ..persistence.writer import Writer, Written
+from ..scopes import checked_scope, checked_tenant
+from ..search.analyzer import Analyzer, AnalyzerParameters
+from ..sources.aliases import forget_sources
+from ..store import DeleteGeneration, Store
+from . import collections as catalog
+from . import memory_rows
+from .collections import Collection, GenerationState
 from .space_messages import checked_spaces
 from .spaces import Spaces, encode_spaces
-from .store import DeleteGeneration, Store
-from .writer import Writer, Written
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 """What a collection may be called."""

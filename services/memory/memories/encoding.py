@@ -11,8 +11,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from atlas.ranking import Kind
 from atlas.type.v1 import type_pb2
 
+from ..catalog.memory_rows import MemoryRow
 from .drafts import Content
-from .memory_rows import MemoryRow
 
 KINDS: Mapping[int, Kind] = {
     type_pb2.CONTENT_KIND_UNSPECIFIED: Kind.TEXT,

@@ -6,11 +6,12 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from . import catalog, memory_rows
-from .generations.siblings import follow_deletions
-from .memory_rows import MemoryRow
-from .scopes import Scope
-from .store import DeletePoints, Operation
+from ..catalog import collections as catalog
+from ..catalog import memory_rows
+from ..catalog.memory_rows import MemoryRow
+from ..generations.siblings import follow_deletions
+from ..scopes import Scope
+from ..store import DeletePoints, Operation
 
 Forget = Callable[[sqlite3.Connection, str, Sequence[str]], None]
 """Drops what was learnt about memories of a tenant; runs in the transaction that deletes them."""

@@ -11,10 +11,10 @@ from atlas.clock import Clock
 from atlas.errors import AtlasError
 from atlas.salience import SalienceRule
 
-from .database import Database
-from .ledger import marks, reading
-from .ledger_metrics import LedgerMetrics
-from .store import Apply, ProjectedSalience, SalienceProjection, Store
+from ..persistence.database import Database
+from ..store import Apply, ProjectedSalience, SalienceProjection, Store
+from . import marks, reading
+from .metrics import LedgerMetrics
 
 PAGE_MARKS = 256
 """Most marks that one message to the store follows."""

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .store import Operation, decode_operations, encode_operations
+from ..store import Operation, decode_operations, encode_operations
 
 PART_BYTES = 8 * 1024 * 1024
 """About how much of the journal is read at a time."""

@@ -14,13 +14,13 @@ from atlas.errors import InvalidInputError
 from atlas.memory.v1 import memory_pb2 as pb
 from atlas.type.v1 import type_pb2
 
-from .analyzer import Analyzer
+from ..catalog.spaces import DENSE
+from ..limits import MAX_IDS, check_bytes, check_count, checked_id, checked_time_us
+from ..scopes import MAX_DOMAIN_BYTES, Scope
+from ..search.analyzer import Analyzer
+from ..store import Float32Array
 from .drafts import Chunk, Content, DenseVector, Draft
 from .encoding import KINDS, struct_to_json
-from .limits import MAX_IDS, check_bytes, check_count, checked_id, checked_time_us
-from .scopes import MAX_DOMAIN_BYTES, Scope
-from .spaces import DENSE
-from .store import Float32Array
 
 MAX_TEXT_BYTES = 256 * 1024
 """Longest text of a memory; an encoder's limit is far below."""

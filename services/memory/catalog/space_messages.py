@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from atlas.errors import InvalidInputError
 from atlas.type.v1 import type_pb2
 
-from .analyzer import Analyzer, AnalyzerParameters
-from .limits import check_bytes
+from ..limits import check_bytes
+from ..memories.validation import MAX_FINGERPRINT_BYTES
+from ..search.analyzer import Analyzer, AnalyzerParameters
 from .spaces import DENSE, LEXICAL, DenseSpace, LexicalSpace, Spaces
-from .validation import MAX_FINGERPRINT_BYTES
 
 MAX_DIMENSION = 65_536
 """Widest dense vector."""

@@ -9,17 +9,18 @@ from enum import IntEnum
 
 from atlas.errors import ConflictError, InvalidInputError, SchemaMismatchError
 
-from . import catalog, memory_rows
-from .catalog import Collection
+from ..catalog import collections as catalog
+from ..catalog import memory_rows
+from ..catalog.collections import Collection
+from ..catalog.memory_rows import MemoryRow
+from ..catalog.spaces import Spaces
+from ..generations.siblings import follow_writes
+from ..scopes import Scope
+from ..sources.aliases import last_move
+from ..store import Operation, Payload, Point, ReplacePayloads, UpsertPoints
 from .deletions import Forget, delete_rows
 from .drafts import DenseVector, Draft
 from .encoding import to_payload
-from .generations.siblings import follow_writes
-from .memory_rows import MemoryRow
-from .scopes import Scope
-from .sources.aliases import last_move
-from .spaces import Spaces
-from .store import Operation, Payload, Point, ReplacePayloads, UpsertPoints
 
 Check = Callable[[Sequence[Operation]], None]
 """Raises for operations that the store would refuse."""

@@ -11,11 +11,11 @@ from atlas.salience import Channel, ChannelReading, SalienceRule
 from atlas.type.v1 import salience_pb2 as common_pb2
 from atlas.type.v1 import type_pb2
 
-from .encoding import to_timestamp
-from .ledger.digests import Digest
-from .ledger.reading import ExplainedBucket, ExplainedEvent, Explanation
-from .ledger.records import Impression, KnownSalience, PoolMember
-from .ledger.revoking import Revocation
+from ..memories.encoding import to_timestamp
+from .digests import Digest
+from .reading import ExplainedBucket, ExplainedEvent, Explanation
+from .records import Impression, KnownSalience, PoolMember
+from .revoking import Revocation
 
 
 def salience_message(memory_id: str, known: KnownSalience) -> common_pb2.Salience:

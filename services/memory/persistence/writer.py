@@ -15,12 +15,13 @@ from atlas.deadlines import Deadline
 from atlas.errors import AtlasError
 from atlas.failpoints import failpoint
 
-from . import catalog, journal
-from .background import background
+from ..background import background
+from ..catalog import collections as catalog
+from ..store import Apply, Operation, Store
+from . import journal
 from .database import Database, Work
 from .durability import Durability
 from .journal import Entry
-from .store import Apply, Operation, Store
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

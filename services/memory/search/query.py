@@ -9,7 +9,7 @@ from enum import IntEnum
 from atlas.influence import Influence, Outsider, explored, extended
 from atlas.ranking import MINILM_MAXSIM, Kind, normalised_lexical, pool_score
 
-from .store import BranchHit, BranchResult
+from ..store import BranchHit, BranchResult
 
 # A look-up by name in the enum itself takes longer than the score.
 _KINDS = {kind.name: kind for kind in Kind}

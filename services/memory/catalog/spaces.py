@@ -6,7 +6,7 @@ import hashlib
 
 import msgspec
 
-from .store import IndexSpec
+from ..store import IndexSpec
 
 DENSE = "dense"
 """Default name of the dense space."""

@@ -13,8 +13,8 @@ import msgspec
 from atlas.passages import content_sha256, indexed_text
 from atlas.ranking import Kind
 
-from .analyzer import AnalyzedDocument
-from .store import Float32Array
+from ..search.analyzer import AnalyzedDocument
+from ..store import Float32Array
 
 
 class Chunk(msgspec.Struct, frozen=True):

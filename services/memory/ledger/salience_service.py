@@ -17,19 +17,19 @@ from atlas.memory.v1 import salience_pb2_grpc as rpc
 from atlas.type.v1 import salience_pb2 as common_pb2
 from atlas.type.v1 import type_pb2
 
-from . import free_space, replay, salience_replies
-from .database import Database, Work
-from .durability import Durability, asked_durability
+from ..limits import MAX_REQUEST_ID_BYTES, check_bytes, checked_id, checked_ids
+from ..persistence import free_space, replay
+from ..persistence.database import Database, Work
+from ..persistence.durability import Durability, asked_durability
+from ..persistence.replay import RequestKey
+from ..scopes import MAX_DOMAIN_BYTES, MAX_NAME_BYTES, Scope, checked_scope
+from . import digests, feedback, folding, impressions, marks, reading, recording, revoking, salience_replies
 from .erasure import Eraser, OfDomain, OfIds, OfPrincipal, OfSource, Selection
-from .ledger import digests, feedback, folding, impressions, marks, reading, recording, revoking
-from .ledger.policy import LedgerPolicy
-from .ledger.records import Learnt, Recorded
-from .ledger_metrics import LedgerMetrics
-from .limits import MAX_REQUEST_ID_BYTES, check_bytes, checked_id, checked_ids
+from .metrics import LedgerMetrics
+from .policy import LedgerPolicy
 from .projection import SalienceProjector
-from .replay import RequestKey
+from .records import Learnt, Recorded
 from .salience_requests import check_search_id, checked_events, checked_feedback, checked_impression, checked_selector
-from .scopes import MAX_DOMAIN_BYTES, MAX_NAME_BYTES, Scope, checked_scope
 
 Context = aio.ServicerContext
 _DURABILITY = {

@@ -15,12 +15,12 @@ from atlas.query_buckets import bucket_of
 from atlas.salience import EventKind
 from atlas.type.v1 import salience_pb2 as common_pb2
 
-from .ledger.feedback import Report
-from .ledger.policy import LedgerPolicy
-from .ledger.records import Impression, NewEvent, Pool, PoolMember, SourceClass
-from .ledger.revoking import Selector
-from .limits import MAX_IDS, MAX_REQUEST_ID_BYTES, check_bytes, check_count, checked_id, checked_time_us
-from .scopes import MAX_NAME_BYTES, Scope
+from ..limits import MAX_IDS, MAX_REQUEST_ID_BYTES, check_bytes, check_count, checked_id, checked_time_us
+from ..scopes import MAX_NAME_BYTES, Scope
+from .feedback import Report
+from .policy import LedgerPolicy
+from .records import Impression, NewEvent, Pool, PoolMember, SourceClass
+from .revoking import Selector
 
 MAX_POOL = 400
 """Most pool members and most events of one search: twice the largest clean pool."""

@@ -17,7 +17,8 @@ from typing import Any, TypeVar
 from atlas.errors import StartupError
 from atlas.failpoints import failpoint
 
-from . import catalog, database_file, integrity
+from ..catalog import collections as catalog
+from . import database_file, integrity
 from .durability import Durability
 from .outcomes import Outcome
 

@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 
 from atlas.errors import InvalidInputError
 
-from . import catalog, memory_rows
-from .catalog import Collection
-from .database import Database
-from .generations import roles
-from .memory_rows import MemoryRow
-from .scopes import Scope
-from .store import Page, Store, StoredPoint, StoreFilter
+from ..catalog import collections as catalog
+from ..catalog import memory_rows
+from ..catalog.collections import Collection
+from ..catalog.memory_rows import MemoryRow
+from ..generations import roles
+from ..persistence.database import Database
+from ..scopes import Scope
+from ..store import Page, Store, StoredPoint, StoreFilter
 
 
 @dataclass(frozen=True, slots=True)

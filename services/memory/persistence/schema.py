@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 
-from .generations.schema import SCHEMA as GENERATIONS
-from .ledger import migration
-from .ledger import schema as ledger_schema
-from .sources.aliases import SCHEMA as SOURCES
+from ..generations.schema import SCHEMA as GENERATIONS
+from ..ledger import migration
+from ..ledger import schema as ledger_schema
+from ..sources.aliases import SCHEMA as SOURCES
 
 VERSION = 2
 """Kept in `PRAGMA user_version`; counts up whenever an older program could not read the file."""

@@ -9,11 +9,11 @@ from google.protobuf.duration_pb2 import Duration
 from atlas.memory.v1 import memory_pb2 as pb
 from atlas.type.v1 import type_pb2
 
-from .candidates import Candidate, Searched
+from ..catalog.spaces import Spaces
+from ..ledger.records import KnownSalience
+from ..search.candidates import Candidate, Searched
 from .encoding import fill_memory, to_memory
-from .ledger.records import KnownSalience
 from .reading import StoredMemory
-from .spaces import Spaces
 from .upserts import Upserted
 
 Known = Mapping[str, KnownSalience]

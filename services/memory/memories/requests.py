@@ -10,14 +10,14 @@ from atlas.errors import InvalidInputError
 from atlas.memory.v1 import memory_pb2 as pb
 from atlas.type.v1 import type_pb2
 
-from .candidates import Query
+from ..filters import checked_filter
+from ..limits import MAX_REQUEST_ID_BYTES, check_bytes, check_count, checked_size
+from ..persistence.replay import RequestKey
+from ..scopes import Scope
+from ..search.candidates import Query
+from ..search.query import Places
+from ..store import StoreFilter
 from .drafts import Draft
-from .filters import checked_filter
-from .limits import MAX_REQUEST_ID_BYTES, check_bytes, check_count, checked_size
-from .query import Places
-from .replay import RequestKey
-from .scopes import Scope
-from .store import StoreFilter
 from .validation import MAX_COLLECTION_BYTES, checked_query_vectors, request_sha256
 
 DEFAULT_CANDIDATES = 20

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
 
-from .scopes import Scope
+from ..scopes import Scope
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,18 +12,20 @@ from atlas.memory.v1 import salience_pb2 as pb
 from atlas.salience import SalienceRule
 from atlas.type.v1 import salience_pb2 as common_pb2
 
-from . import catalog, deletions, memory_rows
-from .database import Database, Work
-from .durability import Durability
-from .encoding import to_timestamp
-from .ledger import erasing
-from .ledger.erasing import Erased
-from .ledger.forgetting import forget
-from .memory_rows import MemoryRow
-from .replay import RequestKey, once
-from .scopes import Scope
-from .store import Operation, Store
-from .writer import Writer, Written
+from ..catalog import collections as catalog
+from ..catalog import memory_rows
+from ..catalog.memory_rows import MemoryRow
+from ..memories import deletions
+from ..memories.encoding import to_timestamp
+from ..persistence.database import Database, Work
+from ..persistence.durability import Durability
+from ..persistence.replay import RequestKey, once
+from ..persistence.writer import Writer, Written
+from ..scopes import Scope
+from ..store import Operation, Store
+from . import erasing
+from .erasing import Erased
+from .forgetting import forget
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,17 +8,17 @@ from collections.abc import Awaitable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from . import catalog
+from ..catalog import collections as catalog
+from ..catalog.collections import Collection
+from ..filters import domains_asked
+from ..ledger.records import KnownSalience, Learnt
+from ..memories.drafts import DenseVector
+from ..memories.upserts import check_vector
+from ..persistence.database import Database
+from ..scopes import Scope
+from ..store import SearchRequest, Store, StoredPoint, StoreFilter
 from .analyzer import Analyzer, languages_that_matter
-from .catalog import Collection
-from .database import Database
-from .drafts import DenseVector
-from .filters import domains_asked
-from .ledger.records import KnownSalience, Learnt
 from .query import Found, Places, PoolMember, united
-from .scopes import Scope
-from .store import SearchRequest, Store, StoredPoint, StoreFilter
-from .upserts import check_vector
 
 
 class SalienceOf(Protocol):

@@ -16,29 +16,29 @@ from atlas.memory.v1 import memory_pb2 as pb
 from atlas.memory.v1 import memory_pb2_grpc as rpc
 from atlas.type.v1 import type_pb2
 
-from .admission import Admission
-from .analyzer import Analyzer
-from .candidates import CandidateFinder, SalienceOf
+from ..admission import Admission
+from ..filters import checked_filter
+from ..generations.holds import WriteHolds
+from ..limits import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, checked_id, checked_ids, checked_size
+from ..persistence.durability import Durability, asked_durability
+from ..persistence.free_space import FreeSpace
+from ..persistence.replay import RequestKey, once
+from ..persistence.writer import Acknowledged, Transaction, Writer, Written
+from ..scopes import Scope, checked_scope
+from ..search.analyzer import Analyzer
+from ..search.candidates import CandidateFinder, SalienceOf
+from ..search.query import Places
+from ..sources.mover import SourceCalls
+from ..store import Store
 from .deletions import DeleteFound, DeleteIds, DeleteSource, Deletion, Forget
 from .drafts import Draft
-from .durability import Durability, asked_durability
 from .encoding import to_memory
-from .filters import checked_filter
-from .free_space import FreeSpace
-from .generations.holds import WriteHolds
-from .limits import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, checked_id, checked_ids, checked_size
 from .page_tokens import checked_token, next_token
-from .query import Places
 from .reading import MemoryReader, checked_place
-from .replay import RequestKey, once
 from .replies import memory_message, query_answer, timing_message, upsert_answer
 from .requests import checked_collection, checked_query, checked_selection, deletion_key, filter_of, page_binding, upsert_key
-from .scopes import Scope, checked_scope
-from .sources.mover import SourceCalls
-from .store import Store
 from .upserts import Rewritten, Upsert
 from .validation import checked_deletions, checked_drafts
-from .writer import Acknowledged, Transaction, Writer, Written
 
 Context = aio.ServicerContext
 

@@ -1,0 +1,1 @@
+"""Collections, their generations' spaces, and the rows of memories."""

@@ -1,0 +1,1 @@
+"""The RPCs on memories: check, write, read, answer."""
