@@ -112,7 +112,7 @@ def test_a_file_of_another_user_is_refused_naming_both() -> None:
     if os.geteuid() != 0:
         pytest.skip("skipped: only root can become another user")
     code = (
-        "import os, sys; from pathlib import Path; from services.memory import integrity; os.setresuid(65534, 65534, 65534);"
+        "import os, sys; from pathlib import Path; from services.memory.persistence import integrity; os.setresuid(65534, 65534, 65534);"
         " integrity.check_files(Path(sys.argv[1]))"
     )
     with tempfile.TemporaryDirectory() as folder:

@@ -100,7 +100,7 @@ def test_a_path_that_cannot_be_quoted_is_refused(key: str) -> None:
 
 HOLDER = """
 import sys, pathlib
-from services.memory.locks import hold
+from services.memory.persistence.locks import hold
 with hold(pathlib.Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
