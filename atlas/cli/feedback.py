@@ -19,9 +19,7 @@ def feedback(
     search_id: Annotated[str, typer.Argument(metavar="SEARCH_ID", help="Search that found it, as `atlas search` prints it; `-` for pins.")],
     memory_id: Annotated[str, typer.Argument(metavar="MEMORY_ID", help="The memory.")],
     kind: Annotated[FeedbackKind, typer.Argument(help="What is said of it.", show_default=False)],
-    value: Annotated[
-        float | None, typer.Argument(min=0.0, max=1.0, metavar="VALUE", help="How well the task ended, 0 to 1; with outcome.")
-    ] = None,
+    value: Annotated[float | None, typer.Argument(metavar="VALUE", help="How well the task ended, 0 to 1; with outcome.")] = None,
     principal: PrincipalOption = "",
     source_class: SourceClassOption = SourceClass.USER,
     server: ServerOption = DEFAULT_SERVER,
@@ -31,6 +29,8 @@ def feedback(
     """Says that a hit was used, helpful or wrong, how the task ended, or pins a memory. On disk when it returns."""
     if (value is None) == (kind is FeedbackKind.OUTCOME):
         raise typer.BadParameter("outcome needs a value, 0 to 1; nothing else takes one", param_hint="VALUE")
+    if value is not None and not 0.0 <= value <= 1.0:
+        raise typer.BadParameter(f"{value} is outside 0 to 1", param_hint="VALUE")
     # A pin belongs to no search, and must not be taken for a repetition of an earlier one.
     about = "" if kind in _PINS else search_id
     item, caller = HitFeedback(memory_id, kind, value), Caller(principal, source_class)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 
-import grpc.aio
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from atlas import status
@@ -17,6 +16,7 @@ from atlas.gateway.v1 import administration_pb2 as pb
 from atlas.gateway.v1 import administration_pb2_grpc as rpc
 from atlas.type.v1 import type_pb2
 
+from .connected import Connected
 from .results import Page
 from .writes import request_made
 
@@ -127,9 +127,9 @@ class Moved:
 class AsyncAdministration:
     """Changes whole collections while callers go on; every method raises a subclass of `AtlasError`."""
 
-    def __init__(self, channel: grpc.aio.Channel, *, timeout_s: float) -> None:
-        """Calls over a channel of `AsyncAtlas`; a call takes at most `timeout_s`, unless it says otherwise."""
-        self._stub = rpc.AdministrationServiceStub(channel)
+    def __init__(self, connection: Connected, *, timeout_s: float) -> None:
+        """Calls over the connection of an `AsyncAtlas`; a call takes at most `timeout_s`, unless it says otherwise."""
+        self._stub = rpc.AdministrationServiceStub(connection.channel)
         self._timeout_s = timeout_s
 
     async def start_migration(

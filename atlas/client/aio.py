@@ -41,9 +41,9 @@ class AsyncAtlas(LearningCalls):
             timeout_s: Most seconds that a call may take, unless the call says otherwise.
         """
         super().__init__(server, timeout_s=timeout_s)
-        self.administration = administration.AsyncAdministration(self._channel, timeout_s=timeout_s)
+        self.administration = administration.AsyncAdministration(self, timeout_s=timeout_s)
         """What an operator asks: migrations and operations."""
-        self.snapshots = snapshots.AsyncSnapshots(self._channel, timeout_s=timeout_s)
+        self.snapshots = snapshots.AsyncSnapshots(self, timeout_s=timeout_s)
         """Snapshots of the whole memory."""
 
     async def __aenter__(self) -> Self:

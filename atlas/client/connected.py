@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import grpc.aio
+
 from atlas.channel import open_channel
 from atlas.deadlines import Deadline
 from atlas.gateway.v1 import administration_pb2, gateway_pb2, gateway_pb2_grpc, ledger_pb2, ledger_pb2_grpc
@@ -22,6 +24,11 @@ class Connected:
         self._channel = open_channel(server, service_names=_SERVICES, retry=True)
         self._stub = gateway_pb2_grpc.GatewayServiceStub(self._channel)
         self._ledger = ledger_pb2_grpc.LedgerServiceStub(self._channel)
+
+    @property
+    def channel(self) -> grpc.aio.Channel:
+        """What further groups of calls go over."""
+        return self._channel
 
     async def close(self) -> None:
         """Closes the connection."""

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import grpc.aio
-
 from atlas.channel import call, open_replies, upload
 from atlas.deadlines import Deadline
 from atlas.gateway.v1 import administration_pb2 as pb
 from atlas.gateway.v1 import administration_pb2_grpc as rpc
 
+from .connected import Connected
 from .writes import request_made
 
 LONG_S = 3_600.0
@@ -53,9 +52,9 @@ Progress = Callable[[int], None]
 class AsyncSnapshots:
     """Snapshots of one gateway's memory; every method raises a subclass of `AtlasError`."""
 
-    def __init__(self, channel: grpc.aio.Channel, *, timeout_s: float) -> None:
-        """Calls over a channel of `AsyncAtlas`; short calls take at most `timeout_s`, unless they say otherwise."""
-        self._stub = rpc.AdministrationServiceStub(channel)
+    def __init__(self, connection: Connected, *, timeout_s: float) -> None:
+        """Calls over the connection of an `AsyncAtlas`; short calls take at most `timeout_s`, unless they say otherwise."""
+        self._stub = rpc.AdministrationServiceStub(connection.channel)
         self._timeout_s = timeout_s
 
     async def create(self, *, timeout_s: float = LONG_S) -> Snapshot:

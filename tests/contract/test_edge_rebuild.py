@@ -112,7 +112,7 @@ async def test_what_is_written_during_a_build_is_in_its_result(tmp_path: Path) -
         step = 0
         while not build.done():
             step += 1
-            fresh = [point(5000 + 8 * step + n, domain="late") for n in range(8)]
+            fresh = [point(1_000_000 + 8 * step + n, domain="late") for n in range(8)]
             await store.apply([UpsertPoints(index.name, tuple(fresh)), DeletePoints(index.name, "g1", (memory_id(100 + step),))])
             salience = SalienceProjection(index.name, "g1", {fresh[0].memory_id: ProjectedSalience(step / 10_000, step, step)})
             await store.project([salience])
@@ -122,9 +122,9 @@ async def test_what_is_written_during_a_build_is_in_its_result(tmp_path: Path) -
         assert step > 3
         await store.apply([DeleteGeneration(index.name, "g2")])
         kept = numbers([each async for each in everything(store, index.name, Equals("domain", "late"))])
-        assert kept == {5000 + 8 * each + n for each in range(1, step + 1) for n in range(8)}
+        assert kept == {1_000_000 + 8 * each + n for each in range(1, step + 1) for n in range(8)}
         assert not {100 + each for each in range(1, step + 1)} & numbers([each async for each in everything(store, index.name)])
-        found = await store.retrieve(index.name, "g1", [memory_id(5000 + 8 * each) for each in range(1, step + 1)])
+        found = await store.retrieve(index.name, "g1", [memory_id(1_000_000 + 8 * each) for each in range(1, step + 1)])
         assert {each.payload["salience_seq"] for each in found.values()} == set(range(1, step + 1))
         assert await store.count(index.name, "g2", None) == 0
 

@@ -473,7 +473,7 @@ TABLE: dict[str, list[Refusal]] = {
     f"{RERANKER}/Rerank": [
         refused("blank question", rerank("text", query=" "), "query.text"),
         refused("empty candidate", rerank("text", ""), "candidates[1].content.text"),
-        refused("201 candidates to score", rerank(*["text"] * 257), "candidates", "257"),
+        refused("321 candidates to score", rerank(*["text"] * 321), "candidates", "321"),
         refused("picture to the reranker", reranker.RerankRequest(query=type_pb2.Input(image=PICTURE)), "query.image", code=UNIMPLEMENTED),
         refused("negative token budget", rerank("text", budget=reranker.Budget(max_tokens=-1)), "budget.max_tokens", "-1"),
         refused("negative time budget", rerank("text", budget=reranker.Budget(max_time=Duration(seconds=-1))), "budget.max_time", "-1"),

@@ -49,10 +49,10 @@ def record(connection: sqlite3.Connection, report: Report, policy: LedgerPolicy,
         OverloadedError: The principal's budget of the day does not reach.
     """
     tenant, scope = report.scope.tenant, report.scope
+    searched = _searched(connection, report, policy, now_us) if report.of_search else None
     domains = impressions.domains_of(connection, tenant, [event.memory_id for event in report.events])
     for index, event in enumerate(report.events):
         _check_known(event, domains, scope, f"feedback[{index}].memory_id")
-    searched = _searched(connection, report, policy, now_us) if report.of_search else None
     pool = events.by_id(searched.pool) if searched else {}
     new: list[Appended] = []
     known = events.known(connection, tenant, report.search_id, report.events)
