@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from qdrant_client import AsyncQdrantClient, models
 
 from ...operations import DeleteGeneration, Operation, UpsertPoints
@@ -25,9 +23,11 @@ class Aliases:
         found = await self._client.get_collection_aliases(index)
         self._known = {name for name in self._known if not name.startswith(f"{index}.")} | {each.alias_name for each in found.aliases}
 
-    async def before(self, operations: Sequence[Operation]) -> None:
-        """Names the generations that operations are about to write to for the first time."""
-        generations = {(each.index, point.generation) for each in operations if isinstance(each, UpsertPoints) for point in each.points}
+    async def before(self, operation: Operation) -> None:
+        """Names the generations that an operation is about to write to for the first time."""
+        if not isinstance(operation, UpsertPoints):
+            return
+        generations = {(operation.index, point.generation) for point in operation.points}
         fresh = sorted(pair for pair in generations if _alias(*pair) not in self._known)
         if fresh:
             await self._client.update_collection_aliases([_creation(*pair) for pair in fresh])

@@ -229,9 +229,9 @@ class QdrantStore:
                 await self.on_restart(self._apply)
 
     async def _apply(self, operations: Sequence[Operation]) -> None:
-        parts = cut(operations, limit=ITEMS_A_MESSAGE)
-        await self._aliases.before(parts)
-        for part in parts:
+        for part in cut(operations, limit=ITEMS_A_MESSAGE):
+            # One by one: a deletion before it may take the very name away that it needs.
+            await self._aliases.before(part)
             results = await self._client.batch_update_points(part.index, self._updates(part), wait=True)
             _check_results(results)
             await self._aliases.after(part)
