@@ -88,7 +88,7 @@ async def test_memories_whose_rows_are_damaged_come_back_from_the_engine(tmp_pat
     original = path.read_bytes()
     assert "run `atlas repair`" in await refusal(tmp_path)
     said = await repaired(tmp_path)
-    assert "the data folder is whole" in said
+    assert "the data folder opens again" in said
     assert "not all of it" in said
     (kept,) = damaged_in(tmp_path)
     assert kept.read_bytes() == original

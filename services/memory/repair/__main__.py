@@ -1,6 +1,6 @@
 """Repairs the data folder of memory: `python -m services.memory.repair [--accept-loss]`; `atlas repair` runs it.
 
-Exit status: 0 = the folder is whole now, 1 = it could not be repaired, 3 = only with --accept-loss.
+Exit status: 0 = memory opens the folder now, 1 = it could not be repaired, 3 = only with --accept-loss.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def _report(found: list[Reconciled], *, accept_loss: bool, whole: bool) -> int:
         _say("put the folder `engine` back if it is elsewhere; to go on without these memories, repair again with --accept-loss")
         return LOSS
     changed = lost or any(each.listed_again for each in found) or not whole
-    _say("the data folder is whole" if changed else "nothing to repair")
+    _say("the data folder opens again; what could not be read is named above" if changed else "nothing to repair")
     return 0
 
 
