@@ -48,3 +48,20 @@ def test_an_index_that_cannot_be_opened_says_so_and_loses_nothing(tmp_path: Path
         opened(tmp_path)
     assert caught.value.reason == "INDEX_DAMAGED"
     assert {path: path.stat().st_size for path in home.rglob("*") if path.is_file()} == before
+
+
+def test_a_file_that_was_made_since_the_last_flush_and_lost_its_bytes_takes_writes_again(tmp_path: Path) -> None:
+    shard, _ = Shard.opened(tmp_path, SPEC, "turbo8")
+    shard.close()
+    home = tmp_path / SPEC.name / "shard"
+    (segment,) = (home / "segments").iterdir()
+    for name in ("vector_storage-dense/vectors/chunk_0.mmap", "vector_storage-scan/tq_vectors/chunk_0.mmap"):
+        assert not (segment / name).exists()
+        (segment / name).write_bytes(b"")
+    (home / "wear.json").write_bytes(b"\0\0")
+    shard, _ = Shard.opened(tmp_path, SPEC, "turbo8")
+    nothing = np.zeros(0, np.uint32), np.zeros(0, np.float32)
+    point = Point("00000000-0000-0000-0000-000000000001", "g", np.array([1, 0, 0, 0], np.float32), *nothing, {"content_kind": "TEXT"})
+    shard.apply(UpsertPoints(SPEC.name, (point,)))
+    assert shard.count("g", None) == 1
+    shard.close()

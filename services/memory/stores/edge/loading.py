@@ -16,23 +16,19 @@ logger = logging.getLogger(__name__)
 def load(home: Path) -> edge.EdgeShard:
     """Opens the engine's files in `home`.
 
-    The engine makes files that its flush does not bring to disk, and fails on those that a power loss left without a byte. Whatever
-    has no byte was never synced, so it holds nothing that a flush vouched for: without it, the engine opens as of its last flush,
-    and what came later is in the journal.
+    The engine makes files that its flush does not bring to disk. On those that a power loss left without a byte it fails, some when it
+    loads, some only when it writes to them. A file that it has made has bytes from the start; whatever has none was never synced, so it
+    holds nothing that a flush vouched for: without it, the engine opens as of its last flush, and what came later is in the journal.
 
     Raises:
         AtlasError: They cannot be opened.
     """
-    try:
-        return _loaded(home)
-    except AtlasError:
-        empty = [path for path in home.rglob("*") if path.is_file() and path.stat().st_size == 0]
-        if not empty:
-            raise
-        for path in empty:
-            path.unlink()
+    empty = [path for path in home.rglob("*") if path.is_file() and path.stat().st_size == 0]
+    for path in empty:
+        path.unlink()
+    if empty:
         logger.warning("removed files of the engine that a power loss left empty", extra={"folder": home.parent.name, "count": len(empty)})
-        return _loaded(home)
+    return _loaded(home)
 
 
 def sync_tree(home: Path) -> None:

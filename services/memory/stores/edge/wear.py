@@ -24,12 +24,21 @@ class Wear:
             points: Points that live in it now.
         """
         self._path = shard / _FILE
-        self._vectors = max(points, json.loads(self._path.read_bytes())["vectors"] if self._path.exists() else 0)
+        self._vectors = max(points, self._saved())
 
     @staticmethod
     def reset(shard: Path) -> None:
         """Forgets the count of a shard that was built anew."""
         (shard / _FILE).unlink(missing_ok=True)
+
+    def _saved(self) -> int:
+        if not self._path.exists():
+            return 0
+        try:
+            return int(json.loads(self._path.read_bytes())["vectors"])
+        except ValueError:
+            # It is not synced: a power loss leaves anything of it.
+            return 0
 
     def written(self, points: int) -> None:
         """Counts points that were written."""
