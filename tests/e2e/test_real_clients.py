@@ -52,13 +52,17 @@ def test_grpcurl_lists_describes_and_searches_with_only_a_text(system: System, t
                 grpcurl,
                 "-plaintext",
                 "-d",
-                '{"memories":[{"text":"The router is reset with a paper clip."}]}',
+                '{"memories":[{"text":"The espresso machine is descaled with citric acid every Friday."}]}',
                 system.server,
                 f"{GATEWAY}/Remember",
             ]
         )
     )
-    answer = json.loads(call([grpcurl, "-plaintext", "-d", '{"query":{"text":"how do I reset it?"}}', system.server, f"{GATEWAY}/Search"]))
+    answer = json.loads(
+        call(
+            [grpcurl, "-plaintext", "-d", '{"query":{"text":"how do I descale the espresso machine?"}}', system.server, f"{GATEWAY}/Search"]
+        )
+    )
     assert remembered["memories"][0]["memoryIds"][0] in {hit["memory"]["memoryId"] for hit in answer["hits"]}
     for offset in (1, 2, 3):
         assert "grpc.health.v1.Health" in call([grpcurl, "-plaintext", system.address(offset), "list"]).split()
@@ -69,7 +73,18 @@ def test_buf_curl_searches_with_only_a_text(system: System) -> None:
     buf = Path(sys.executable).parent / "buf"
     url = f"http://{system.server}/{GATEWAY}/Search"
     answer = json.loads(
-        call([buf, "curl", "--protocol", "grpc", "--http2-prior-knowledge", "-d", '{"query":{"text":"how do I reset it?"}}', url])
+        call(
+            [
+                buf,
+                "curl",
+                "--protocol",
+                "grpc",
+                "--http2-prior-knowledge",
+                "-d",
+                '{"query":{"text":"how do I descale the espresso machine?"}}',
+                url,
+            ]
+        )
     )
     assert answer["hits"]
 
