@@ -221,7 +221,7 @@ async def test_wrong_feedback_names_its_field_and_leaves_everything_as_it_was(tm
             (ledger.feedback("s1", {}), invalid, "feedback"),
             (ledger.feedback("s1", {inside: 1.0}, **late), invalid, "event_time"),
             (ledger.feedback("s1", {inside: 1.0}, **early), invalid, "event_time"),
-            (ledger.feedback("s1", {inside: 1.0}, caller=scope("other")), missing, "feedback[0].memory_id"),
+            (ledger.feedback("s1", {inside: 1.0}, caller=scope("other")), missing, "search_id"),
         ):
             failure = await failure_of(call)
             assert (failure.code, failure.fields) == (code, (field,)), failure
