@@ -18,6 +18,7 @@ from atlas.gateway.v1 import gateway_pb2
 from atlas.type.v1 import type_pb2
 from tests.rpc.gateway_stubs import QUERY, EmbedderStub, MemoryStub, RerankerStub, open_gateway
 
+from .logs import quiet
 from .proxy import Proxy, proxied
 
 PARTS = ("embedder", "reranker", "memory")
@@ -73,32 +74,33 @@ class Frozen:
 
 async def freeze(part: str, *, seconds: float, callers: int = 8, deadline_s: float = 1.0) -> Frozen:
     """Freezes one part under load and measures."""
-    logging.getLogger("gateway").setLevel(logging.ERROR)  # it says of every answer that a stage is missing
     found = Frozen(part)
-    async with open_town() as town:
-        await town.search(10.0)
-        end = asyncio.get_running_loop().time() + seconds
-        flying = 0
+    # The gateway says of every answer that a stage is missing.
+    with quiet("gateway", logging.ERROR):
+        async with open_town() as town:
+            await town.search(10.0)
+            end = asyncio.get_running_loop().time() + seconds
+            flying = 0
 
-        async def caller() -> None:
-            nonlocal flying
-            while asyncio.get_running_loop().time() < end:
-                begin = time.monotonic()
-                flying += 1
-                found.most_in_flight = max(found.most_in_flight, flying)
-                outcome = await _outcome(town, deadline_s)
-                flying -= 1
-                found.calls += 1
-                found.outcomes[outcome] += 1
-                found.worst_overrun_ms = max(found.worst_overrun_ms, 1000 * (time.monotonic() - begin - deadline_s))
+            async def caller() -> None:
+                nonlocal flying
+                while asyncio.get_running_loop().time() < end:
+                    begin = time.monotonic()
+                    flying += 1
+                    found.most_in_flight = max(found.most_in_flight, flying)
+                    outcome = await _outcome(town, deadline_s)
+                    flying -= 1
+                    found.calls += 1
+                    found.outcomes[outcome] += 1
+                    found.worst_overrun_ms = max(found.worst_overrun_ms, 1000 * (time.monotonic() - begin - deadline_s))
 
-        town.proxies[part].freeze()
-        await asyncio.gather(*(caller() for _ in range(callers)))
-        town.proxies[part].thaw()
-        begin = time.monotonic()
-        while await _outcome(town, deadline_s) != "complete":  # noqa: ASYNC110 - each turn is a call
-            await asyncio.sleep(0.02)
-        found.healed_s = time.monotonic() - begin
+            town.proxies[part].freeze()
+            await asyncio.gather(*(caller() for _ in range(callers)))
+            town.proxies[part].thaw()
+            begin = time.monotonic()
+            while await _outcome(town, deadline_s) != "complete":  # noqa: ASYNC110 - each turn is a call
+                await asyncio.sleep(0.02)
+            found.healed_s = time.monotonic() - begin
     return found
 
 

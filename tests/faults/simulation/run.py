@@ -21,6 +21,7 @@ from atlas.errors import InvalidInputError
 from services.memory.search.analyzer import Analyzer
 from tests.rpc.memory_part import Memory, create
 
+from ..logs import quiet
 from ..oracle import Caller, Stored, Tally, ViolationError, check, read, require, settle
 from .disk import template
 from .plants import PLANTS
@@ -184,8 +185,11 @@ def simulate(
 ) -> Simulated:
     """Simulates one seed after the other; stops after some violations."""
     done, begin = Simulated(), time.monotonic()
-    logging.getLogger("services.memory").setLevel(logging.CRITICAL)
-    with tempfile.TemporaryDirectory(prefix="atlas-simulation-") as folder, PLANTS[plant]() if plant else nullcontext():
+    with (
+        quiet("services.memory", logging.CRITICAL),
+        tempfile.TemporaryDirectory(prefix="atlas-simulation-") as folder,
+        PLANTS[plant]() if plant else nullcontext(),
+    ):
         settings, content = settings_for(Path(folder)), template()
         analyzer = Analyzer(settings.analyzer_parameters)
         for seed in seeds:
