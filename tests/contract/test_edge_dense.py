@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import pytest_asyncio
+import qdrant_edge as edge
 
 from services.memory.store import Equals, Store, UpsertPoints
-from services.memory.stores.branches import Found
-from services.memory.stores.edge.dense import is_complete
-from services.memory.stores.edge.layout import Current, create, current, discard_unused, make_current
+from services.memory.stores.edge.dense import ROUNDING_ERROR
+from services.memory.stores.edge.layout import SCAN, Current, create, current, discard_unused, make_current
+from services.memory.stores.edge.loading import load
+from services.memory.stores.edge.protocol import DenseDatatype
+from services.memory.stores.edge.shard import Shard
 from services.memory.stores.edge.store import DATA_FOLDER, open_edge_store
+from services.memory.stores.schema import DENSE
 from tests.contract.store_cases import edge_settings, filled, matching, numbers, point, search, spec, unit
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -59,18 +64,28 @@ async def test_a_vector_is_read_back_in_full_precision(store: Store) -> None:
     np.testing.assert_allclose(stored.dense, unit(1, DIMENSION), atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("lowest", "last", "complete"),
-    [(0.5, 0.6, True), (0.5, 0.53, True), (0.5, 0.51, False), (0.5, 0.5, False)],
-)
-async def test_candidates_are_complete_once_no_other_point_can_be_among_the_best(lowest: float, last: float, complete: bool) -> None:
-    rough = {"a": 0.9, "b": last, "c": lowest}
-    exact = [Found("a", 0.91), Found("b", last), Found("c", lowest)]
-    assert is_complete(rough, exact, 2) is complete
+@pytest.mark.parametrize("datatype", ["float16", "turbo8"])
+@pytest.mark.parametrize("dimension", [32, 384, 1024])
+async def test_a_scanned_similarity_is_no_farther_off_than_the_search_allows_for(
+    tmp_path: Path, datatype: DenseDatatype, dimension: int
+) -> None:
+    index, folder = spec(dimension), tmp_path / "edge"
+    vectors = np.stack([*(unit(number, dimension) for number in range(300)), *np.eye(dimension, dtype=np.float32)[:20]])
+    shard, _ = Shard.opened(folder, index, datatype)
+    shard.apply(UpsertPoints(index.name, tuple(point(number, dense=vector) for number, vector in enumerate(vectors))))
+    shard.close()
+    opened = load(folder / index.name / current(folder / index.name).shard)
+    for query in (unit(900, dimension), np.eye(dimension, dtype=np.float32)[0], vectors[0]):
+        scanned, full = (similarities(opened, name, query) for name in (SCAN, DENSE))
+        assert len(scanned) == len(full) == len(vectors)
+        worst = max(abs(scanned[name] - value) for name, value in full.items())
+        assert 0 < worst < ROUNDING_ERROR / math.sqrt(dimension)
+    opened.close()
 
 
-async def test_fewer_candidates_than_asked_for_are_never_complete() -> None:
-    assert is_complete({"a": 0.9}, [Found("a", 0.9)], 2) is False
+def similarities(shard: edge.EdgeShard, name: str, query: np.ndarray) -> dict[object, float]:
+    request = edge.QueryRequest(1000, query=edge.Query.Nearest(query.tolist(), using=name), params=edge.SearchParams(exact=True))
+    return {hit.id: hit.score for hit in shard.query(request)}
 
 
 async def test_an_index_without_a_note_of_its_shard_is_one_of_full_vectors(tmp_path: Path) -> None:
