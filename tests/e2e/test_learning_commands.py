@@ -85,9 +85,11 @@ def test_erasing_asks_first_and_gives_a_receipt(system: System, collection: str)
     assert "There is no way back" in refused.stderr
     assert system.run("get", memory_id).returncode == 0
     receipt = system.json("erase", memory_id, "--yes")
-    assert (receipt["memory_count"], receipt["verified"]) == (1, True)
+    assert (receipt["memory_count"], receipt["verified"], receipt["snapshot_count"]) == (1, True, 0)
+    assert receipt["state"] == "done"
     assert system.run("get", memory_id, status=1).stdout == ""
     assert "does not exist" in system.run("salience", "show", memory_id, status=3).stderr
+    assert "no file of the data folder holds the bytes any more" in system.run("erase", memory_id, "--yes").stdout
 
 
 @pytest.mark.parametrize(

@@ -238,3 +238,9 @@ class ErasureReceipt:
     cached_passage_count: int
     verified: bool
     """Whether everything was read again and holds nothing of it."""
+    state: str
+    """How far the bytes have left the disk: `done`, `pending` (memory goes on by itself), `left_to_server` (a Qdrant server was told)."""
+    clear_time: datetime | None
+    """When that was reached; None while it is pending."""
+    snapshot_count: int
+    """Snapshots in memory's data folder that were made before, and may hold it until they are deleted."""
