@@ -31,6 +31,9 @@ def print_error(text: str) -> None:
 def print_failure(error: AtlasError, *, server: str | None, timeout_s: float | None, as_json: bool) -> None:
     """Prints why a verb failed, in one line on standard error; with `as_json` also as `{"error": …}` on standard output."""
     match error:
+        case AtlasError(reason="EMBEDDER_AWAY"):
+            # The services run; another address, or another embedder, is needed.
+            print_error(error.message)
         case DependencyDownError():
             away = f"{error.message} (asked {server}; `atlas up` starts the services, `atlas status` shows them)"
             print_error(away if server else error.message)
