@@ -64,9 +64,10 @@ def _print(receipt: ErasureReceipt, request_id: str) -> None:
         markup=False,
     )
     console.print(f"receipt {receipt.receipt_id}: {_states(request_id)[receipt.state]}", markup=False)
-    if receipt.snapshot_count:
+    if receipt.copy_count:
         console.print(
-            f"{receipt.snapshot_count} snapshots were made before and may hold it until they are deleted (atlas snapshots), as may backups",
+            f"{receipt.copy_count} copies in the data folder were made before and may hold it until they are deleted:"
+            " snapshots (atlas snapshots) and what repairs put aside; so may backups elsewhere",
             markup=False,
         )
 

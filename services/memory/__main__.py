@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 
 from atlas import failpoints
 from atlas.clock import Clock, SystemClock
@@ -51,6 +52,7 @@ from .persistence.database import Database, open_database
 from .persistence.free_space import FreeSpace
 from .persistence.locks import hold
 from .persistence.writer import Writer
+from .repair.salvage import ASIDE
 from .search.analyzer import Analyzer
 from .search.candidates import CandidateFinder
 from .search.query import Places
@@ -110,7 +112,7 @@ async def running(settings: MemorySettings, clock: Clock | None = None) -> Async
             projector.attach()
             shelf = Shelf(settings.data_dir / "snapshots")
             await asyncio.to_thread(shelf.clear_leftovers)
-            clearer = Clearer(database, writer, store, count_snapshots=shelf.count, clock=clock)
+            clearer = Clearer(database, writer, store, count_copies=partial(count_copies, settings.data_dir, shelf), clock=clock)
             opened = Opened(settings, database, store, writer, analyzer, preparing, projector, metrics, clock, shelf, clearer)
             services = build_services(opened)
             async with writer.running():
@@ -258,6 +260,11 @@ def _collection_service(opened: Opened, space: FreeSpace, holds: WriteHolds) -> 
         forget=forget,
         migrations=migrations,
     )
+
+
+def count_copies(data_dir: Path, shelf: Shelf) -> int:
+    """Counts what holds the store of an earlier moment: snapshots, and what repairs put aside. Blocks."""
+    return shelf.count() + sum(1 for _ in data_dir.glob(f"{ASIDE}*"))
 
 
 def new_id() -> str:

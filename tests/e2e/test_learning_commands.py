@@ -104,7 +104,7 @@ def test_erasing_asks_first_and_gives_a_receipt(system: System, collection: str)
     assert "There is no way back" in refused.stderr
     assert system.run("get", memory_id).returncode == 0
     receipt = system.json("erase", memory_id, "--yes")
-    assert (receipt["memory_count"], receipt["verified"], receipt["snapshot_count"]) == (1, True, 0)
+    assert (receipt["memory_count"], receipt["verified"], receipt["copy_count"]) == (1, True, 0)
     assert receipt["state"] == "done"
     assert system.run("get", memory_id, status=1).stdout == ""
     assert "does not exist" in system.run("salience", "show", memory_id, status=3).stderr

@@ -65,7 +65,7 @@ async def test_an_erased_memory_can_be_read_nowhere_and_everything_else_stays(tm
         reply = await ledger.erase(ids={"memory_ids": [gone]}, request_id="e1")
         receipt = await finished(ledger, reply, ids={"memory_ids": [gone]}, request_id="e1")
         assert (receipt.memory_count, receipt.event_count, receipt.impression_count, receipt.replay_count) == (1, 3, 1, 1)
-        assert (receipt.verified, receipt.snapshot_count) == (True, 0)
+        assert (receipt.verified, receipt.copy_count) == (True, 0)
         assert receipt.clear_time.ToDatetime(UTC) == ledger.clock.now()
         assert list(reply.content_sha256s) == [content_sha256(SECRET.format("gone"))]
         after = await ledger.digest()
@@ -192,9 +192,10 @@ async def test_the_receipt_counts_the_snapshots_that_were_made_before(tmp_path: 
         (gone,) = await ledger.store("gone", text=SECRET)
         request = snapshot_pb2.CreateSnapshotRequest(scope=memory_part.scope())
         made = (await ledger.memory.snapshots.CreateSnapshot(request, timeout=20)).snapshot
+        (tmp_path / "damaged-20260101T000000Z").mkdir()
         again: dict[str, Any] = {"ids": {"memory_ids": [gone]}, "request_id": "e1"}
         receipt = await finished(ledger, await ledger.erase(**again), **again)
-        assert receipt.snapshot_count == 1
+        assert receipt.copy_count == 2
         assert {path.split("/")[0] for path in holders(tmp_path, b"crooked oak")["crooked oak"]} == {"snapshots"}
         later = (await ledger.memory.snapshots.CreateSnapshot(request, timeout=20)).snapshot
         for snapshot_id in (made.snapshot_id, later.snapshot_id):

@@ -33,7 +33,7 @@ from services.memory.store import Store
 from services.memory.stores import open_store
 from tests.rpc import test_generations as generations
 from tests.rpc.ledger_part import START, ledger_service, search
-from tests.rpc.memory_part import upsert, write
+from tests.rpc.memory_part import needs_edge, store_settings, upsert, write
 
 SCOPE = Scope("acme", "anna", frozenset())
 POLICY = LedgerPolicy()
@@ -66,7 +66,9 @@ class Part:
 
 @asynccontextmanager
 async def part(folder: Path, clock: FakeClock) -> AsyncIterator[Part]:
-    settings = MemorySettings(data_dir=folder, free_space_watermark_bytes=128 << 20, engine_restart_wait_ms=60_000)
+    settings = MemorySettings(
+        data_dir=folder, **{"free_space_watermark_bytes": 128 << 20, "engine_restart_wait_ms": 60_000, **store_settings()}
+    )
     async with open_database(folder / "memory.sqlite3") as database, open_store(settings, data_dir=folder) as store:
         writer = Writer(database, store)
         await writer.recover()
@@ -127,6 +129,7 @@ async def test_marks_stay_until_the_engine_has_them_on_disk_and_survive_a_restar
         assert (await one.payloads(memory))[memory]["salience"] > 0.25
 
 
+@needs_edge
 async def test_what_an_engine_loses_in_a_crash_is_projected_again(tmp_path: Path) -> None:
     clock = FakeClock(START)
     (memory,) = await filled(tmp_path, clock, "one")
@@ -209,6 +212,7 @@ async def test_a_search_costs_at_most_one_transaction_and_one_message_to_the_eng
     assert 1 <= spent["projection_messages_total"] <= 12
 
 
+@needs_edge
 async def test_a_message_for_the_engine_is_one_message_on_its_pipe(tmp_path: Path) -> None:
     clock = FakeClock(START)
     ids = await filled(tmp_path, clock, *(f"m{number}" for number in range(300)))

@@ -242,5 +242,5 @@ class ErasureReceipt:
     """How far the bytes have left the disk: `done`, `pending` (memory goes on by itself), `left_to_server` (a Qdrant server was told)."""
     clear_time: datetime | None
     """When that was reached; None while it is pending."""
-    snapshot_count: int
-    """Snapshots in memory's data folder that were made before, and may hold it until they are deleted."""
+    copy_count: int
+    """Copies of the store in the data folder that were made before: snapshots, what repairs put aside. They may hold it until deleted."""

@@ -102,7 +102,7 @@ def receipt(message: types.ErasureReceipt) -> learnt.ErasureReceipt:
         verified=message.verified,
         state=types.ErasureState.Name(message.state).removeprefix("ERASURE_STATE_").lower(),
         clear_time=_time(message.clear_time) if message.HasField("clear_time") else None,
-        snapshot_count=message.snapshot_count,
+        copy_count=message.copy_count,
     )
 
 

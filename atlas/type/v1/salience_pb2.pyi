@@ -256,7 +256,7 @@ class ErasureSelection(_message.Message):
     def __init__(self, ids: _Optional[_Union[ErasureSelection.Ids, _Mapping]] = ..., source: _Optional[_Union[ErasureSelection.Source, _Mapping]] = ..., principal: _Optional[str] = ..., domain: _Optional[str] = ...) -> None: ...
 
 class ErasureReceipt(_message.Message):
-    __slots__ = ("receipt_id", "erase_time", "memory_count", "event_count", "checkpoint_count", "impression_count", "replay_count", "cached_passage_count", "verified", "state", "clear_time", "snapshot_count")
+    __slots__ = ("receipt_id", "erase_time", "memory_count", "event_count", "checkpoint_count", "impression_count", "replay_count", "cached_passage_count", "verified", "state", "clear_time", "copy_count")
     RECEIPT_ID_FIELD_NUMBER: _ClassVar[int]
     ERASE_TIME_FIELD_NUMBER: _ClassVar[int]
     MEMORY_COUNT_FIELD_NUMBER: _ClassVar[int]
@@ -268,7 +268,7 @@ class ErasureReceipt(_message.Message):
     VERIFIED_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     CLEAR_TIME_FIELD_NUMBER: _ClassVar[int]
-    SNAPSHOT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    COPY_COUNT_FIELD_NUMBER: _ClassVar[int]
     receipt_id: str
     erase_time: _timestamp_pb2.Timestamp
     memory_count: int
@@ -280,5 +280,5 @@ class ErasureReceipt(_message.Message):
     verified: bool
     state: ErasureState
     clear_time: _timestamp_pb2.Timestamp
-    snapshot_count: int
-    def __init__(self, receipt_id: _Optional[str] = ..., erase_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., memory_count: _Optional[int] = ..., event_count: _Optional[int] = ..., checkpoint_count: _Optional[int] = ..., impression_count: _Optional[int] = ..., replay_count: _Optional[int] = ..., cached_passage_count: _Optional[int] = ..., verified: _Optional[bool] = ..., state: _Optional[_Union[ErasureState, str]] = ..., clear_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., snapshot_count: _Optional[int] = ...) -> None: ...
+    copy_count: int
+    def __init__(self, receipt_id: _Optional[str] = ..., erase_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., memory_count: _Optional[int] = ..., event_count: _Optional[int] = ..., checkpoint_count: _Optional[int] = ..., impression_count: _Optional[int] = ..., replay_count: _Optional[int] = ..., cached_passage_count: _Optional[int] = ..., verified: _Optional[bool] = ..., state: _Optional[_Union[ErasureState, str]] = ..., clear_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., copy_count: _Optional[int] = ...) -> None: ...

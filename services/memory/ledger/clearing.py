@@ -28,12 +28,12 @@ logger = logging.getLogger(__name__)
 class Clearer:
     """Works off what erasures have marked, one file after the other."""
 
-    def __init__(self, database: Database, writer: Writer, store: Store, *, count_snapshots: Callable[[], int], clock: Clock) -> None:
-        """Does nothing until `run`; `count_snapshots` blocks."""
+    def __init__(self, database: Database, writer: Writer, store: Store, *, count_copies: Callable[[], int], clock: Clock) -> None:
+        """Does nothing until `run`; `count_copies` blocks."""
         self._database = database
         self._writer = writer
         self._store = store
-        self._count_snapshots = count_snapshots
+        self._count_copies = count_copies
         self._clock = clock
         self._wanted = asyncio.Event()
         self._rounds = asyncio.Condition()
@@ -56,7 +56,7 @@ class Clearer:
         self._wanted.set()
 
     async def settle(self) -> int:
-        """Takes what was erased out of the journal and the database's file, and counts the snapshots that may hold it.
+        """Takes what was erased out of the journal and the database's file, and counts the copies that may hold it.
 
         Raises:
             DependencyDownError: The engine is away, or readers held the database's log; trying again is harmless.
@@ -66,7 +66,7 @@ class Clearer:
         failpoint("erase.flush.after")
         await self._database.scrub()
         failpoint("erase.scrub.after")
-        return await asyncio.to_thread(self._count_snapshots)
+        return await asyncio.to_thread(self._count_copies)
 
     async def cleared(self, tenant: str, receipt_id: str, *, timeout_s: float) -> common_pb2.ErasureReceipt | None:
         """Waits until nothing is due for a receipt, at most so long, and returns it; None if it is gone."""
@@ -95,7 +95,7 @@ class Clearer:
         def count_and_take_away(connection: sqlite3.Connection) -> None:
             for one in marks:
                 if (receipt := erasure_due.find(connection, one.tenant, one.receipt_id)) is not None:
-                    receipt.snapshot_count = count
+                    receipt.copy_count = count
                     erasure_due.keep(connection, one.tenant, receipt, one.request_id)
             erasure_due.done(connection, marks, common_pb2.ERASURE_STATE_DONE, now_us=self._now_us())
 

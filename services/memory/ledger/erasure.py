@@ -130,7 +130,7 @@ class Eraser:
         return reply
 
     async def _settle(self, scope: Scope, selection: Selection, outcome: _Outcome, key: RequestKey) -> None:
-        snapshot_count = await self._clearer.settle()
+        copy_count = await self._clearer.settle()
         verified = not await self._remains(scope, selection, outcome)
         now_us = round(self._clock.now().timestamp() * 1e6)
 
@@ -138,7 +138,7 @@ class Eraser:
             # Another erasure may have had the marks of this one worked off meanwhile.
             receipt = erasure_due.find(connection, scope.tenant, outcome.receipt_id)
             if receipt is not None:
-                receipt.snapshot_count, receipt.verified = snapshot_count, verified
+                receipt.copy_count, receipt.verified = copy_count, verified
                 erasure_due.keep(connection, scope.tenant, receipt, key.request_id)
             mark = Due(scope.tenant, outcome.receipt_id, DATABASE, key.request_id)
             erasure_due.done(connection, [mark], common_pb2.ERASURE_STATE_DONE, now_us=now_us)
