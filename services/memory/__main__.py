@@ -203,7 +203,15 @@ def _snapshot_service(opened: Opened, space: FreeSpace) -> SnapshotService:
         new_id=new_id,
         version=version("atlas-memory"),
     )
-    restorer = SnapshotRestorer(database, store, writer, space=space, new_id=new_id, lexical_fingerprint=opened.analyzer.fingerprint)
+    restorer = SnapshotRestorer(
+        database,
+        store,
+        writer,
+        space=space,
+        new_id=new_id,
+        lexical_fingerprint=opened.analyzer.fingerprint,
+        on_restored=opened.clearer.wake,
+    )
     return SnapshotService(maker, restorer, shelf, space=space, new_id=new_id)
 
 

@@ -254,3 +254,27 @@ async def test_what_is_pending_at_the_end_of_a_process_is_done_by_the_next(tmp_p
         assert reply.receipt.receipt_id == receipt.receipt_id
         vector = vector_of(SECRET.format("gone")).tobytes()
         assert holders(tmp_path, b"crooked oak", vector, gone.encode(), UUID(gone).bytes) == {}
+
+
+async def test_a_receipt_that_waited_when_a_snapshot_was_made_is_done_after_its_restore(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def idle(clearer: clearing.Clearer) -> None:
+        await asyncio.Event().wait()
+
+    erasure = pb.EraseRequest(scope=scope(), selection=salience_pb2.ErasureSelection(domain="secret"), request_id="e1")
+    with monkeypatch.context() as patch:
+        patch.setattr(clearing.Clearer, "run", idle)
+        async with ledger_service(tmp_path) as ledger:
+            await ledger.store("gone", text=SECRET, domain="secret")
+            assert (await ledger.memory.salience.Erase(erasure, timeout=2.0)).receipt.state == salience_pb2.ERASURE_STATE_PENDING
+            request = snapshot_pb2.CreateSnapshotRequest(scope=memory_part.scope())
+            made = (await ledger.memory.snapshots.CreateSnapshot(request, timeout=20)).snapshot
+    async with ledger_service(tmp_path) as ledger:
+        await finished(ledger, await ledger.memory.salience.Erase(erasure, timeout=20), domain="secret", request_id="e1")
+        restore = snapshot_pb2.RestoreSnapshotRequest(scope=memory_part.scope(), snapshot_id=made.snapshot_id, replace=True)
+        await ledger.memory.snapshots.RestoreSnapshot(restore, timeout=60)
+        reply = await ledger.memory.salience.Erase(erasure, timeout=20)
+        receipt = await finished(ledger, reply, domain="secret", request_id="e1")
+        assert receipt.copy_count == 1
+        assert {path.split("/")[0] for path in holders(tmp_path, b"crooked oak").get("crooked oak", [])} <= {"snapshots"}

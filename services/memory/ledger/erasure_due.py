@@ -42,7 +42,7 @@ class Due:
 def mark(connection: sqlite3.Connection, marks: Sequence[Due]) -> None:
     """Notes what is due."""
     rows = [(one.tenant, one.receipt_id, one.place, one.request_id) for one in marks]
-    connection.executemany("INSERT INTO erasure_due VALUES (?, ?, ?, ?)", rows)
+    connection.executemany("INSERT OR REPLACE INTO erasure_due VALUES (?, ?, ?, ?)", rows)
 
 
 def marked(connection: sqlite3.Connection) -> list[Due]:
@@ -53,6 +53,23 @@ def marked(connection: sqlite3.Connection) -> list[Due]:
 def index_names(connection: sqlite3.Connection) -> list[str]:
     """Reads the names of all indexes: a generation that was deleted before may have left bytes of the same text in any of them."""
     return [name for (name,) in connection.execute("SELECT name FROM vector_index ORDER BY name")]
+
+
+def adopt(connection: sqlite3.Connection) -> None:
+    """Marks anew what receipts wait for that came with a snapshot: marks are about this store's files, so a snapshot has none."""
+    waiting = {
+        (tenant, receipt_id)
+        for tenant, receipt_id, body in connection.execute("SELECT tenant, receipt_id, receipt FROM erasure")
+        if common_pb2.ErasureReceipt.FromString(body).state == common_pb2.ERASURE_STATE_PENDING
+    }
+    if not waiting:
+        return
+    requests = {
+        (tenant, pb.EraseResponse.FromString(answer).receipt.receipt_id): request_id
+        for tenant, request_id, answer in connection.execute("SELECT tenant, request_id, answer FROM replay WHERE method = ?", (METHOD,))
+    }
+    places = [DATABASE, *index_names(connection)]
+    mark(connection, [Due(*key, place, requests.get(key, "")) for key in sorted(waiting) for place in places])
 
 
 def done(connection: sqlite3.Connection, marks: Sequence[Due], state: common_pb2.ErasureState, *, now_us: int) -> None:
