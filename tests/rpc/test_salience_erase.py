@@ -209,7 +209,7 @@ async def test_the_receipt_counts_the_snapshots_that_were_made_before(tmp_path: 
 async def test_files_that_cannot_be_written_anew_now_are_named_pending_and_done_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clearing, "RETRY_S", 0.05)
+    monkeypatch.setattr(clearing, "LONGEST_PAUSE_S", 0.1)
     full, purge = asyncio.Event(), EdgeStore.purge
 
     async def refused(store: EdgeStore, index: str) -> bool:
@@ -278,3 +278,23 @@ async def test_a_receipt_that_waited_when_a_snapshot_was_made_is_done_after_its_
         receipt = await finished(ledger, reply, domain="secret", request_id="e1")
         assert receipt.copy_count == 1
         assert {path.split("/")[0] for path in holders(tmp_path, b"crooked oak").get("crooked oak", [])} <= {"snapshots"}
+
+
+@needs_edge
+async def test_erasures_that_come_together_share_the_writing_of_an_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    purges, purge = 0, EdgeStore.purge
+
+    async def counted(store: EdgeStore, index: str) -> bool:
+        nonlocal purges
+        purges += 1
+        return await purge(store, index)
+
+    monkeypatch.setattr(EdgeStore, "purge", counted)
+    async with ledger_service(tmp_path) as ledger:
+        ids = await ledger.store(*(f"gone-{number}" for number in range(12)), text=SECRET)
+        asked: list[dict[str, Any]] = [{"ids": {"memory_ids": [one]}, "request_id": f"e{number}"} for number, one in enumerate(ids)]
+        replies = await asyncio.gather(*(ledger.erase(**one) for one in asked))
+        receipts = [await finished(ledger, reply, **one) for reply, one in zip(replies, asked, strict=True)]
+        assert [(each.memory_count, each.verified) for each in receipts] == [(1, True)] * len(ids)
+        assert 1 <= purges <= 4
+        assert holders(tmp_path, b"crooked oak", *(one.encode() for one in ids)) == {}

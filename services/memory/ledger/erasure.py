@@ -101,12 +101,11 @@ class Eraser:
         self._new_id = new_id
 
     async def erase(self, scope: Scope, selection: Selection, key: RequestKey, *, deadline: Deadline) -> pb.EraseResponse:
-        """Erases and gives the receipt; a repeated request gets the first one, as it is by now.
+        """Erases, waits a while for the files, and gives the receipt; a repeated request gets the first one, as it is by now.
 
         Raises:
             NotFoundError: The collection does not exist.
             ConflictError: The request id was used with other content.
-            DependencyDownError: The engine is away.
         """
         now_s = self._clock.now().timestamp()
         outcome = _Outcome()
@@ -117,33 +116,13 @@ class Eraser:
         done = await self._writer.submit(once(work, key, time_s=now_s), durability=Durability.POWER_LOSS, deadline=deadline)
         reply = pb.EraseResponse.FromString(done.answer)
         failpoint("erase.commit.after")
-        try:
-            if outcome.receipt_id:
-                await self._settle(scope, selection, outcome, key)
-        finally:
-            # Whatever ended the call: the marks are there.
-            self._clearer.wake()
+        if outcome.receipt_id:
+            self._clearer.take(scope.tenant, outcome.receipt_id, lambda: self._nothing_remains(scope, selection, outcome))
         waits_s = min(WAIT_S, deadline.remaining_s / 2)
         receipt = await self._clearer.cleared(scope.tenant, reply.receipt.receipt_id, timeout_s=waits_s)
         if receipt is not None:
             reply.receipt.CopyFrom(receipt)
         return reply
-
-    async def _settle(self, scope: Scope, selection: Selection, outcome: _Outcome, key: RequestKey) -> None:
-        copy_count = await self._clearer.settle()
-        verified = not await self._remains(scope, selection, outcome)
-        now_us = round(self._clock.now().timestamp() * 1e6)
-
-        def keep(connection: sqlite3.Connection) -> None:
-            # Another erasure may have had the marks of this one worked off meanwhile.
-            receipt = erasure_due.find(connection, scope.tenant, outcome.receipt_id)
-            if receipt is not None:
-                receipt.copy_count, receipt.verified = copy_count, verified
-                erasure_due.keep(connection, scope.tenant, receipt, key.request_id)
-            mark = Due(scope.tenant, outcome.receipt_id, DATABASE, key.request_id)
-            erasure_due.done(connection, [mark], common_pb2.ERASURE_STATE_DONE, now_us=now_us)
-
-        await self._database.write(keep, durability=Durability.POWER_LOSS)
 
     def _erase(
         self, connection: sqlite3.Connection, scope: Scope, selection: Selection, outcome: _Outcome, now_s: float, request_id: str
@@ -169,17 +148,17 @@ class Eraser:
         erasure_due.mark(connection, [Due(scope.tenant, outcome.receipt_id, place, request_id) for place in (DATABASE, *indexes)])
         return Written(reply.SerializeToString(), operations)
 
-    async def _remains(self, scope: Scope, selection: Selection, outcome: _Outcome) -> bool:
+    async def _nothing_remains(self, scope: Scope, selection: Selection, outcome: _Outcome) -> bool:
         if isinstance(selection, OfPrincipal):
             principal = selection.principal
-            return await self._database.scan(lambda connection: erasing.principal_remains(connection, scope, principal))
+            return not await self._database.scan(lambda connection: erasing.principal_remains(connection, scope, principal))
         memory_ids = [row.memory_id for row in outcome.rows]
         if not memory_ids:
-            return False
-        if await self._database.scan(lambda connection: erasing.memories_remain(connection, scope.tenant, memory_ids)):
             return True
+        if await self._database.scan(lambda connection: erasing.memories_remain(connection, scope.tenant, memory_ids)):
+            return False
         found = [await self._store.retrieve(index, generation, memory_ids) for index, generation in outcome.places]
-        return any(found)
+        return not any(found)
 
 
 def _rows(connection: sqlite3.Connection, scope: Scope, selection: Selection) -> list[MemoryRow]:

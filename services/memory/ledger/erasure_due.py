@@ -45,9 +45,22 @@ def mark(connection: sqlite3.Connection, marks: Sequence[Due]) -> None:
     connection.executemany("INSERT OR REPLACE INTO erasure_due VALUES (?, ?, ?, ?)", rows)
 
 
-def marked(connection: sqlite3.Connection) -> list[Due]:
-    """Reads everything that is due, the database first."""
-    return [Due(*row) for row in connection.execute("SELECT tenant, receipt_id, place, request_id FROM erasure_due ORDER BY place")]
+def due_in_database(connection: sqlite3.Connection) -> list[Due]:
+    """Reads for which receipts the database's file is due."""
+    return _marks(connection, DATABASE)
+
+
+def due_in_index(connection: sqlite3.Connection) -> list[Due]:
+    """Reads for which receipts one of the indexes is due whose database is clean; empty if none is."""
+    row = connection.execute(
+        "SELECT min(place) FROM erasure_due d WHERE place != ? AND NOT EXISTS ("
+        "SELECT 1 FROM erasure_due o WHERE o.tenant = d.tenant AND o.receipt_id = d.receipt_id AND o.place = ?)",
+        (DATABASE, DATABASE),
+    ).fetchone()
+    if row[0] is None:
+        return []
+    unclean = {(one.tenant, one.receipt_id) for one in due_in_database(connection)}
+    return [one for one in _marks(connection, row[0]) if (one.tenant, one.receipt_id) not in unclean]
 
 
 def index_names(connection: sqlite3.Connection) -> list[str]:
@@ -102,6 +115,11 @@ def keep(connection: sqlite3.Connection, tenant: str, receipt: common_pb2.Erasur
         answer.receipt.CopyFrom(receipt)
         body = answer.SerializeToString()
         connection.execute("UPDATE replay SET answer = ? WHERE tenant = ? AND method = ? AND request_id = ?", (body, *key))
+
+
+def _marks(connection: sqlite3.Connection, place: str) -> list[Due]:
+    rows = connection.execute("SELECT tenant, receipt_id, place, request_id FROM erasure_due WHERE place = ?", (place,))
+    return [Due(*row) for row in rows]
 
 
 def _is_due(connection: sqlite3.Connection, one: Due) -> bool:
