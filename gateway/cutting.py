@@ -38,6 +38,8 @@ class Uncut:
     """ISO 639-1 code; empty if unknown."""
     whole: bool = False
     """Cut only what the model cannot read at once, instead of at the usual length."""
+    path: str = ""
+    """Where it stands in the caller's request, for errors; such as `memories[3]`."""
 
     @property
     def prefix(self) -> str:
@@ -96,7 +98,7 @@ def _cut(uncut: Uncut, count: TokenCount | None, prefix_count: int, model: Embed
         return []
     room = model.max_input_tokens - count.special_count - prefix_count
     if room - _MARGIN_PIECES < _LEAST_PIECES:
-        name = "speaker" if uncut.speaker else "title"
+        name = f"{uncut.path}.{'speaker' if uncut.speaker else 'title'}".removeprefix(".")
         most = model.max_input_tokens - count.special_count - _MARGIN_PIECES - _LEAST_PIECES
         raise InvalidInputError(
             f"{name} holds {prefix_count} word pieces; at most {most} leave room for the text",

@@ -32,6 +32,8 @@ from .steps import Steps
 from .writes import Embedded, Writer, write_of
 
 _WRITES_PER_CALL = 256
+_PATH = "document"
+"""Where a document stands in the caller's request."""
 # Trying a group's documents one by one cannot help against these.
 _SHARED_FAILURES = (DependencyDownError, OverloadedError, DiskFullError, DeadlineError)
 
@@ -215,7 +217,9 @@ class _Stream:
 
     async def _stored_with(self, encoder: Encoder, group: Sequence[tuple[Item, Document]]) -> list[Acknowledgement]:
         documents = [document for _, document in group]
-        uncut = [Uncut(document.text, document.title, document.speaker, document.kind, document.language) for document in documents]
+        uncut = [
+            Uncut(document.text, document.title, document.speaker, document.kind, document.language, path=_PATH) for document in documents
+        ]
         chunks = await self.cutter.cut(uncut, encoder, self.steps)
         stored, sources = await self._stored_by_source([document.source for document in documents])
         changes = [
@@ -225,7 +229,7 @@ class _Stream:
         if any(change.to_write for change in changes) and not stored:
             await self._ensure_collection(encoder)
         to_embed = [memory for change in changes for memory in change.to_embed]
-        embedded = await self.writer.embed(to_embed, encoder, self.steps, bulk=True)
+        embedded = await self.writer.embed(to_embed, encoder, self.steps, bulk=True, path_of=lambda _: _PATH)
         await self._apply(changes, embedded, sources)
         return [_acknowledgement(item, change, embedded) for (item, _), change in zip(group, changes, strict=True)]
 

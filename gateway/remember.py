@@ -103,6 +103,11 @@ class _Drafts:
         """Each memory once."""
         return list({memory.memory_id: memory for drafts in self.of_each for memory in drafts}.values())
 
+    @property
+    def paths(self) -> dict[str, str]:
+        """Which text of the request each memory is of, by its id."""
+        return {memory.memory_id: _path(index) for index, drafts in enumerate(self.of_each) for memory in drafts}
+
 
 class Rememberer:
     """Remembers texts."""
@@ -156,7 +161,7 @@ class Rememberer:
         encoders = await self._encoders(texts, steps)
         chunks = await self._cut(texts, encoders, steps)
         pairs = enumerate(zip(texts, chunks, strict=True))
-        of_each = [_memories(new, cut, scope.tenant, f"memories[{index}]") for index, (new, cut) in pairs]
+        of_each = [_memories(new, cut, scope.tenant, _path(index)) for index, (new, cut) in pairs]
         _check_same(of_each)
         return _Drafts(of_each, frozenset(new.memory_id for new in texts if new.memory_id is not None), encoders, last_move)
 
@@ -190,17 +195,21 @@ class Rememberer:
         for fingerprint in dict.fromkeys(encoder.model.fingerprint for encoder in encoders.values()):
             places = [index for index, new in enumerate(texts) if encoders[new.collection].model.fingerprint == fingerprint]
             encoder = encoders[texts[places[0]].collection]
-            uncut = [Uncut(new.text, new.title, new.speaker, _kind(new), whole=True) for new in (texts[index] for index in places)]
+            uncut = [
+                Uncut(new.text, new.title, new.speaker, _kind(new), whole=True, path=_path(index))
+                for index, new in ((index, texts[index]) for index in places)
+            ]
             for index, cut in zip(places, await self._cutter.cut(uncut, encoder, steps), strict=True):
                 chunks[index] = cut
         return chunks
 
-    async def _embedded(self, memories: Sequence[Memory], encoders: Mapping[str, Encoder], steps: Steps) -> dict[str, Embedded]:
+    async def _embedded(self, memories: Sequence[Memory], drafts: _Drafts, steps: Steps) -> dict[str, Embedded]:
+        encoders, paths = drafts.encoders, drafts.paths
         bulk = len(memories) > self._interactive_text_count
         embedded: dict[str, Embedded] = {}
         for name in dict.fromkeys(memory.collection for memory in memories):
             own = [memory for memory in memories if memory.collection == name]
-            embedded |= await self._writer.embed(own, encoders[name], steps, bulk=bulk)
+            embedded |= await self._writer.embed(own, encoders[name], steps, bulk=bulk, path_of=lambda memory: paths[memory.memory_id])
         return embedded
 
     async def _completed(self, texts: Sequence[NewMemory], scope: Scope, steps: Steps) -> list[NewMemory]:
@@ -209,7 +218,7 @@ class Rememberer:
         if not ids:
             return list(texts)
         stored = await steps.run(lambda deadline: self._memory.known(scope, ids, deadline=deadline))
-        return [_completed(new, stored, f"memories[{index}]") for index, new in enumerate(texts)]
+        return [_completed(new, stored, _path(index)) for index, new in enumerate(texts)]
 
     async def _store(
         self,
@@ -232,7 +241,7 @@ class Rememberer:
         to_embed = [memory for memory, difference in found if difference in (Difference.NEW, Difference.CONTENT)]
         # Neither needs the other: a wrong collection costs an embedding, a right one saves a wait.
         encoders = drafts.encoders
-        embedding = self._embedded(to_embed, encoders, steps)
+        embedding = self._embedded(to_embed, drafts, steps)
         checking = asyncio.gather(*(self._writer.find_collection(scope, name, encoders[name].model, steps) for name in collections))
         embedded, _ = await asyncio.gather(embedding, checking)
         writes = [
@@ -254,6 +263,10 @@ class Rememberer:
             written = await steps.run(upsert)
         outcomes.update((memory.memory_id, RememberOutcome(outcome)) for memory, outcome in zip(due, written.outcomes, strict=True))
         return outcomes
+
+
+def _path(index: int) -> str:
+    return f"memories[{index}]"
 
 
 def _completed(new: NewMemory, stored: Mapping[str, Memory], path: str) -> NewMemory:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from atlas.errors import ConflictError, NotFoundError, SchemaMismatchError
 
 from .clients import Collection, CollectionClient, EmbedderModel, Write
 from .clients.embedder import Float32Array
+from .clients.renaming import renamed_items
 from .embedders import FOREIGN, Encoder
 from .memories import Memory, Scope
 from .steps import Steps
@@ -38,21 +39,32 @@ class Writer:
         self._batch_piece_count = batch_piece_count
         self._creating = asyncio.Lock()
 
-    async def embed(self, memories: Sequence[Memory], encoder: Encoder, steps: Steps, *, bulk: bool) -> dict[str, Embedded]:
+    async def embed(
+        self, memories: Sequence[Memory], encoder: Encoder, steps: Steps, *, bulk: bool, path_of: Callable[[Memory], str]
+    ) -> dict[str, Embedded]:
         """Embeds memories; by id.
 
+        Args:
+            memories: What to embed.
+            encoder: Who does it.
+            steps: Of the call that it is a part of.
+            bulk: Whether it may wait for others.
+            path_of: Where a memory comes from in the caller's request, for errors; such as `memories[3]`.
+
         Raises:
+            InvalidInputError: The embedder does not read one of the texts.
             SchemaMismatchError: The embedder's model is not that of `encoder` any more.
         """
         model = encoder.model
         embedded: dict[str, Embedded] = {}
         for batch in self._batches(memories, model.max_input_count):
             texts = [memory.indexed for memory in batch]
-            reply = await steps.run(
-                lambda deadline, texts=texts: encoder.client.embed_passages(  # type: ignore[misc]
-                    texts, bulk=bulk, expected_fingerprint=model.fingerprint, deadline=deadline
+            with renamed_items("inputs", [path_of(memory) for memory in batch]):
+                reply = await steps.run(
+                    lambda deadline, texts=texts: encoder.client.embed_passages(  # type: ignore[misc]
+                        texts, bulk=bulk, expected_fingerprint=model.fingerprint, deadline=deadline
+                    )
                 )
-            )
             for memory, vector, count in zip(batch, reply.vectors, reply.token_counts, strict=True):
                 embedded[memory.memory_id] = Embedded(vector, reply.fingerprint, count)
         return embedded

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from typing import Annotated, Any
 
 import typer
@@ -23,7 +24,7 @@ def erase(
     domain: Annotated[str, typer.Option(metavar="NAME", help="Erase all memories of this domain, in every collection.")] = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     request_id: Annotated[
-        str, typer.Option("--request-id", metavar="ID", help="Your id of this request; a repeated call gives the first receipt.")
+        str, typer.Option("--request-id", metavar="ID", help="Your id of this request; a repeated call gives its receipt as it is by then.")
     ] = "",
     server: ServerOption = DEFAULT_SERVER,
     timeout_s: TimeoutOption = 60.0,
@@ -42,26 +43,43 @@ def erase(
         "collection": collection,
         "principal": principal,
         "domain": domain,
-        "request_id": request_id,
+        # With a name, so that the receipt can be asked for again.
+        "request_id": request_id or str(uuid.uuid4()),
     }
     receipt = asyncio.run(_erase(server, timeout_s, selection))
     if as_json:
         print_json(receipt)
     else:
-        _print(receipt)
-    if not receipt.verified:
-        print_error("what was read again still holds something of it; ask again")
+        _print(receipt, str(selection["request_id"]))
+    if not receipt.verified and receipt.state != "pending":
+        print_error("nobody has read again whether something of it is left (memory was restarted meanwhile), or something is; ask again")
         return ExitStatus.FAILED
     return ExitStatus.OK
 
 
-def _print(receipt: ErasureReceipt) -> None:
+def _print(receipt: ErasureReceipt, request_id: str) -> None:
     console.print(
         f"erased {receipt.memory_count} memories, {receipt.event_count} events, {receipt.checkpoint_count} checkpointed sums,"
         f" {receipt.impression_count} searches, {receipt.replay_count} kept answers, {receipt.cached_passage_count} cached passages",
         markup=False,
     )
-    console.print(f"receipt {receipt.receipt_id}", markup=False)
+    console.print(f"receipt {receipt.receipt_id}: {_states(request_id)[receipt.state]}", markup=False)
+    if receipt.copy_count:
+        console.print(
+            f"{receipt.copy_count} copies in the data folder were made before and may hold it until they are deleted:"
+            " snapshots (atlas snapshots) and what repairs put aside; so may backups elsewhere",
+            markup=False,
+        )
+
+
+def _states(request_id: str) -> dict[str, str]:
+    return {
+        "done": "no file of the data folder holds the bytes any more",
+        "pending": "its bytes are still being taken out of the engine's files; memory goes on by itself"
+        f" (the same with --request-id {request_id} looks again)",
+        "left_to_server": "the Qdrant server was told to take the bytes out of its files, and does so in its own time",
+        "unspecified": "of a memory service that does not say whether files hold the bytes",
+    }
 
 
 async def _erase(server: str, timeout_s: float, selection: dict[str, Any]) -> ErasureReceipt:

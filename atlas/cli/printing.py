@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from atlas.client import Explanation, Hit, Memory, SearchResult
+from atlas.client import Explanation, Hit, Memory, SalienceWrite, SearchPool, SearchResult, SearchResults, SearchSummary
 from atlas.errors import AtlasError, DeadlineError, DependencyDownError
 
 console = Console(highlight=False, soft_wrap=False)
@@ -23,6 +23,12 @@ def print_json(value: object) -> None:
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(value, enc_hook=_plain), indent=2).decode() + "\n")
 
 
+def print_json_line(value: object) -> None:
+    """Prints a value of the client as one line of JSON, at once."""
+    sys.stdout.write(msgspec.json.encode(value, enc_hook=_plain).decode() + "\n")
+    sys.stdout.flush()
+
+
 def print_error(text: str) -> None:
     """Prints why something failed, on standard error."""
     sys.stderr.write(f"atlas: {text}\n")
@@ -31,6 +37,9 @@ def print_error(text: str) -> None:
 def print_failure(error: AtlasError, *, server: str | None, timeout_s: float | None, as_json: bool) -> None:
     """Prints why a verb failed, in one line on standard error; with `as_json` also as `{"error": …}` on standard output."""
     match error:
+        case AtlasError(reason="EMBEDDER_AWAY"):
+            # The services run; another address, or another embedder, is needed.
+            print_error(error.message)
         case DependencyDownError():
             away = f"{error.message} (asked {server}; `atlas up` starts the services, `atlas status` shows them)"
             print_error(away if server else error.message)
@@ -54,6 +63,22 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, rig
 
 def print_search(result: SearchResult, *, explain: bool) -> None:
     """Prints an answer: hits, what was degraded, and where the time went."""
+    print_results(result, explain=explain)
+    print_summary(result, search_id=result.search_id, hits=result.hits)
+
+
+def print_pool(pool: SearchPool) -> None:
+    """Prints the first step of an answer, a line for each hit."""
+    console.print(f"[dim]the best of {pool.candidate_count} candidates, before they are read:[/]")
+    for hit in pool.hits:
+        words = " ".join(hit.snippet.split())
+        console.print(f"[dim]{hit.rank:>2}  {escape(memory_line(hit.memory))}  {escape(words)}[/]", no_wrap=True, overflow="ellipsis")
+    console.print()
+    console.file.flush()
+
+
+def print_results(result: SearchResult | SearchResults, *, explain: bool) -> None:
+    """Prints hits, and what was degraded."""
     for hit in result.hits:
         _print_hit(hit, explain=explain)
     if not result.hits:
@@ -62,13 +87,17 @@ def print_search(result: SearchResult, *, explain: bool) -> None:
         console.print(f"[yellow]degraded[/] {escape(degradation.stage)}: {escape(degradation.reason)} {escape(degradation.message)}")
     for notice in result.notices:
         console.print(f"[yellow]note[/] {escape(notice.message)} ({escape(notice.code)})")
+
+
+def print_summary(result: SearchResult | SearchSummary, *, search_id: str, hits: Sequence[Hit]) -> None:
+    """Prints where the time went, what was written back, and how to say what a hit was worth."""
     stages = ", ".join(f"{stage.stage} {stage.total_ms:.1f}" for stage in result.stages)
     console.print(
         f"[dim]{result.candidate_count} candidates in {result.total_ms:.1f} ms ({stages}, unaccounted {result.unaccounted_ms:.1f})[/]"
     )
-    console.print(f"[dim]search {escape(result.search_id)}; {escape(_written(result))}[/]")
-    if result.hits:
-        say = f"atlas feedback {result.search_id} {result.hits[0].memory.memory_id} used|helpful|wrong"
+    console.print(f"[dim]search {escape(search_id)}; {escape(_written(result.salience_write))}[/]")
+    if hits:
+        say = f"atlas feedback {search_id} {hits[0].memory.memory_id} used|helpful|wrong"
         console.print(f"[dim]was it worth finding?  {escape(say)}[/]", soft_wrap=True)
 
 
@@ -120,8 +149,7 @@ def _pool(hit: Hit, why: Explanation) -> str:
             return "pool"
 
 
-def _written(result: SearchResult) -> str:
-    write = result.salience_write
+def _written(write: SalienceWrite) -> str:
     if write.error is not None:
         return f"no evidence written: {write.error.message}"
     if write.skipped_reason:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from atlas.client import Caller, SalienceMode, SearchResult, SourceClass
+from atlas.client import Caller, SalienceMode, SearchPool, SearchResult, SearchResults, SearchSummary, SourceClass
 
 from .options import (
     DEFAULT_SERVER,
@@ -24,7 +24,7 @@ from .options import (
     connect,
     moment,
 )
-from .printing import print_json, print_search
+from .printing import print_json, print_json_line, print_pool, print_results, print_search, print_summary
 
 
 class Salience(Enum):
@@ -56,6 +56,9 @@ def search(
     group_by_source: Annotated[bool, typer.Option("--group-by-source", help="At most one hit a source.")] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Show the parts of each rank.")] = False,
     require_complete: Annotated[bool, typer.Option("--require-complete", help="Fail rather than answer without a part.")] = False,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Show the pool at once, then the hits; with --json a line for each of the three steps.")
+    ] = False,
     principal: PrincipalOption = "",
     source_class: SourceClassOption = SourceClass.USER,
     server: ServerOption = DEFAULT_SERVER,
@@ -78,6 +81,8 @@ def search(
         "require_complete": require_complete,
         "caller": Caller(principal, source_class),
     }
+    if stream:
+        return asyncio.run(_search_in_steps(server, timeout_s, query, options, as_json=as_json))
     result = asyncio.run(_search(server, timeout_s, query, options))
     if as_json:
         print_json(result)
@@ -89,3 +94,20 @@ def search(
 async def _search(server: str, timeout_s: float, query: str, options: dict[str, Any]) -> SearchResult:
     async with connect(server, timeout_s) as client:
         return await client.search(query, **options)
+
+
+async def _search_in_steps(server: str, timeout_s: float, query: str, options: dict[str, Any], *, as_json: bool) -> int:
+    search_id, results, degraded = "", None, False
+    async with connect(server, timeout_s) as client:
+        async for step in client.search_stream(query, **options):
+            match step:
+                case SearchPool():
+                    search_id = step.search_id
+                    print_json_line({"pool": step}) if as_json else print_pool(step)
+                case SearchResults():
+                    results, degraded = step, bool(step.degraded)
+                    print_json_line({"results": step}) if as_json else print_results(step, explain=bool(options["explain"]))
+                case SearchSummary():
+                    hits = () if results is None else results.hits
+                    print_json_line({"summary": step}) if as_json else print_summary(step, search_id=search_id, hits=hits)
+    return ExitStatus.INCOMPLETE if degraded else ExitStatus.OK

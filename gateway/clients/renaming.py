@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from atlas.errors import AtlasError
@@ -25,6 +26,27 @@ def renamed(old: str, new: str) -> Iterator[None]:
         if error.field is None or not (error.field == old or error.field.startswith((f"{old}.", f"{old}["))):
             raise
         raise _told(error, error.message.replace(old, new), new + error.field.removeprefix(old)) from error
+
+
+@contextmanager
+def renamed_items(old: str, new: Sequence[str]) -> Iterator[None]:
+    """Renames the items of the list `old`, and what lies under them, in errors that the block raises.
+
+    Args:
+        old: Path of the list in the request to the part, such as `inputs`.
+        new: Where each of its items stands in the request to the gateway, such as `memories[3]`.
+
+    Raises:
+        AtlasError: What the block raised.
+    """
+    try:
+        yield
+    except AtlasError as error:
+        item = re.match(rf"{re.escape(old)}\[(\d+)\]", error.field or "")
+        if item is None or int(item[1]) >= len(new):
+            raise
+        path = new[int(item[1])]
+        raise _told(error, error.message.replace(item[0], path), path + (error.field or "")[item.end() :]) from error
 
 
 @contextmanager

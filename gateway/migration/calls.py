@@ -6,13 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from atlas.deadlines import Deadline
-from atlas.errors import AtlasError
+from atlas.errors import AtlasError, DeadlineError, DependencyDownError
 from atlas.type.v1 import type_pb2
 
 from ..clients.generations import GenerationClient, Generations, Started
-from ..embedders import Embedders
+from ..embedders import Embedders, Encoder
 from ..memories import Scope
 from .switching import Switcher
+
+EMBEDDER_AWAY = "EMBEDDER_AWAY"
+"""The embedder that a request names does not answer; the services themselves do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class Migrations:
             DependencyDownError: That embedder does not answer.
             AtlasError: Memory refuses.
         """
-        encoder = await self._embedders.at(order.embedder_address, deadline=deadline)
+        encoder = await self._embedder(order.embedder_address, deadline)
         found = await self.generations.generations(scope, order.collection, deadline=deadline)
         started = await self.generations.start(
             scope,
@@ -70,6 +73,19 @@ class Migrations:
         rolled_back = await self.generations.roll_back(scope, collection, embedder_address=embedder_address, deadline=deadline)
         self._wake()
         return rolled_back
+
+    async def _embedder(self, address: str, deadline: Deadline) -> Encoder:
+        try:
+            return await self._embedders.at(address, deadline=deadline)
+        except (DependencyDownError, DeadlineError) as error:
+            raise type(error)(
+                f"the embedder at {address} does not answer the gateway ({error.message}): start it there, or name the address at which the"
+                " gateway reaches it; nothing was begun",
+                reason=EMBEDDER_AWAY,
+                field="embedder_address",
+                retry_after_ms=error.retry_after_ms,
+                embedder_address=address,
+            ) from error
 
     async def _address_of(self, fingerprint: str, address: str, deadline: Deadline) -> str:
         if address:

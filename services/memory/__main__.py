@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import uuid
 from collections.abc import AsyncIterator, Sequence
@@ -10,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 
 from atlas import failpoints
 from atlas.clock import Clock, SystemClock
@@ -33,11 +35,12 @@ from atlas.server import Registration, RunningServer, run, serving
 from .admission import Admission
 from .background import background
 from .catalog.collection_service import CollectionService
-from .failpoints import FAILPOINTS
+from .failpoints import EVERY_FAILPOINT
 from .generations.filling import Filler
 from .generations.holds import WriteHolds
 from .generations.migration_calls import MigrationCalls
 from .generations.operation_service import OperationService
+from .ledger.clearing import Clearer
 from .ledger.erasure import Eraser
 from .ledger.forgetting import forget, rewritten
 from .ledger.metrics import LedgerMetrics
@@ -49,6 +52,7 @@ from .persistence.database import Database, open_database
 from .persistence.free_space import FreeSpace
 from .persistence.locks import hold
 from .persistence.writer import Writer
+from .repair.salvage import ASIDE
 from .search.analyzer import Analyzer
 from .search.candidates import CandidateFinder
 from .search.query import Places
@@ -69,7 +73,7 @@ DATABASE_NAME = "memory.sqlite3"
 
 async def main() -> None:
     """Serves until SIGINT or SIGTERM."""
-    failpoints.arm(os.environ, FAILPOINTS)
+    failpoints.arm(os.environ, EVERY_FAILPOINT)
     settings = MemorySettings.load()
     configure_logs(settings.log_level, settings.log_format)
     async with running(settings) as server:
@@ -106,7 +110,10 @@ async def running(settings: MemorySettings, clock: Clock | None = None) -> Async
             metrics = LedgerMetrics(registry, commit_count=lambda: database.commit_count)
             projector = SalienceProjector(database, store, rule=settings.salience_rule, clock=clock, metrics=metrics)
             projector.attach()
-            opened = Opened(settings, database, store, writer, analyzer, preparing, projector, metrics, clock)
+            shelf = Shelf(settings.data_dir / "snapshots")
+            await asyncio.to_thread(shelf.clear_leftovers)
+            clearer = Clearer(database, writer, store, count_copies=partial(count_copies, settings.data_dir, shelf), clock=clock)
+            opened = Opened(settings, database, store, writer, analyzer, preparing, projector, metrics, clock, shelf, clearer)
             services = build_services(opened)
             async with writer.running():
                 async with (
@@ -132,6 +139,8 @@ class Opened:
     projector: SalienceProjector
     metrics: LedgerMetrics
     clock: Clock
+    shelf: Shelf
+    clearer: Clearer
 
 
 @asynccontextmanager
@@ -150,6 +159,7 @@ async def upkeep(opened: Opened, server: RunningServer, names: Sequence[str]) ->
         prune=prune_regularly(database, clock, **retention),
         compact=compact_regularly(database, clock, settings.ledger_policy),
         project=opened.projector.run(interval_s=settings.projection_interval_ms / 1000),
+        clear=opened.clearer.run(),
         report=report_engine(opened.store, set_serving),
         disk=database.watch(),
     ):
@@ -180,7 +190,7 @@ def build_services(opened: Opened) -> list[Registration]:
 
 
 def _snapshot_service(opened: Opened, space: FreeSpace) -> SnapshotService:
-    shelf = Shelf(opened.settings.data_dir / "snapshots")
+    shelf = opened.shelf
     database, store, writer = opened.database, opened.store, opened.writer
     maker = SnapshotMaker(
         database,
@@ -193,7 +203,15 @@ def _snapshot_service(opened: Opened, space: FreeSpace) -> SnapshotService:
         new_id=new_id,
         version=version("atlas-memory"),
     )
-    restorer = SnapshotRestorer(database, store, writer, space=space, new_id=new_id, lexical_fingerprint=opened.analyzer.fingerprint)
+    restorer = SnapshotRestorer(
+        database,
+        store,
+        writer,
+        space=space,
+        new_id=new_id,
+        lexical_fingerprint=opened.analyzer.fingerprint,
+        on_restored=opened.clearer.wake,
+    )
     return SnapshotService(maker, restorer, shelf, space=space, new_id=new_id)
 
 
@@ -204,7 +222,7 @@ def _salience_service(opened: Opened, space: FreeSpace) -> SalienceService:
         policy=settings.ledger_policy,
         clock=clock,
         space=space,
-        eraser=Eraser(database, opened.writer, opened.store, rule=settings.salience_rule, clock=clock, new_id=new_id),
+        eraser=Eraser(database, opened.writer, opened.store, opened.clearer, rule=settings.salience_rule, clock=clock, new_id=new_id),
         projector=opened.projector,
         metrics=opened.metrics,
         new_id=new_id,
@@ -250,6 +268,11 @@ def _collection_service(opened: Opened, space: FreeSpace, holds: WriteHolds) -> 
         forget=forget,
         migrations=migrations,
     )
+
+
+def count_copies(data_dir: Path, shelf: Shelf) -> int:
+    """Counts what holds the store of an earlier moment: snapshots, and what repairs put aside. Blocks."""
+    return shelf.count() + sum(1 for _ in data_dir.glob(f"{ASIDE}*"))
 
 
 def new_id() -> str:

@@ -58,4 +58,15 @@ ENGINE: Mapping[str, str] = {
 """What has happened when the engine passes each."""
 
 FAILPOINTS: Mapping[str, str] = {**FRONT, **ENGINE}
+"""Those that every service passes that is written to and searched, by name."""
+
+ERASURE: Mapping[str, str] = {
+    "erase.commit.after": "an erasure is committed and applied, the files still hold its bytes",
+    "erase.flush.after": "the journal is pruned of what was erased",
+    "erase.scrub.after": "the database's file is overwritten where it held it",
+    "erase.purge.after": "an index's files are written anew, the mark that it is due is still there",
+}
+"""What has happened when an erasure passes each."""
+
+EVERY_FAILPOINT: Mapping[str, str] = {**FAILPOINTS, **ERASURE}
 """All of them by name."""

@@ -285,6 +285,20 @@ class Store(Protocol):
         """
         ...
 
+    async def purge(self, index: str) -> bool:
+        """Takes what was deleted from an index, or overwritten in it, out of the store's files, while it serves.
+
+        To be called after `flush`, so that nothing can bring it back. What is deleted during the call may stay in the files.
+
+        Returns:
+            True once no file holds any of it; False if a server was told to, and finishes in its own time.
+
+        Raises:
+            NotFoundError: The index was not ensured.
+            DiskFullError: There is no space to write the files anew; the index is as it was.
+        """
+        ...
+
     async def flush(self) -> None:
         """Returns when everything that was applied before the call is on disk.
 

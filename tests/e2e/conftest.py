@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from tests.rpc.memory_part import store_settings
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -53,7 +55,8 @@ class System:
     def run(
         self, *arguments: str | Path, status: int | None = 0, cwd: Path | None = None, stdin: str | None = None, timeout_s: float = 150.0
     ) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "ATLAS_SERVER": self.server, "PYTHONPATH": str(ROOT), "COLUMNS": "200", "NO_COLOR": "1"}
+        store = {f"ATLAS_MEMORY_{name.upper()}": str(value) for name, value in store_settings().items()}
+        environment = {**os.environ, **store, "ATLAS_SERVER": self.server, "PYTHONPATH": str(ROOT), "COLUMNS": "200", "NO_COLOR": "1"}
         command = [sys.executable, "-m", "atlas.cli", *map(str, arguments)]
         done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=cwd, input=stdin, timeout=timeout_s)
         if status is not None:

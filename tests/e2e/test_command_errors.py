@@ -84,6 +84,14 @@ def test_a_gateway_that_is_away_is_said_with_its_address_and_the_way_out(system:
     assert done.stdout == ""
 
 
+def test_an_embedder_that_is_away_is_said_with_its_own_address_and_not_as_if_the_services_were(system: System) -> None:
+    done = system.run("migrate", "mistakes", "--embedder", NOBODY, status=1)
+    assert done.stderr.startswith(f"atlas: the embedder at {NOBODY} does not answer the gateway")
+    assert "start it there, or name the address at which the gateway reaches it; nothing was begun" in done.stderr
+    assert "atlas up" not in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_a_status_without_a_gateway_is_incomplete(system: System) -> None:
     done = system.run("status", "--server", NOBODY, status=3)
     assert "away" in done.stdout

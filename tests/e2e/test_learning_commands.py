@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,24 @@ def test_pins_are_set_and_taken_away_by_the_same_words(system: System, collectio
     system.run("feedback", "-", memory_id, "unpin")
 
 
+def test_a_search_in_steps_shows_the_pool_then_the_hits_then_what_became_of_it(system: System, collection: str) -> None:
+    done = system.run("search", QUESTION, "--collection", collection, "--stream", "--json")
+    pool, results, summary = map(json.loads, done.stdout.splitlines())
+    whole = found(system, collection)
+    assert {hit["memory"]["memory_id"] for hit in pool["pool"]["hits"]} >= {hit["memory"]["memory_id"] for hit in whole["hits"]}
+    assert [hit["memory"]["memory_id"] for hit in results["results"]["hits"]] == [hit["memory"]["memory_id"] for hit in whole["hits"]]
+    assert summary["summary"]["salience_write"]["accepted_count"] == summary["summary"]["candidate_count"] > 0
+    shown = system.run("search", QUESTION, "--collection", collection, "--stream").stdout
+    assert "candidates, before they are read" in shown
+    assert shown.index("before they are read") < shown.index("relevance") < shown.index("was it worth finding?")
+    system.run("feedback", pool["pool"]["search_id"], pool["pool"]["hits"][0]["memory"]["memory_id"], "used")
+
+
+def test_a_search_in_steps_fails_as_one_at_once_does(system: System) -> None:
+    refused = system.run("search", " ", "--stream", "--json", status=1)
+    assert json.loads(refused.stdout)["error"]["field"] == "search.query.text"
+
+
 def test_an_answer_from_a_file_or_a_pipe_says_what_it_used(system: System, collection: str, tmp_path: Path) -> None:
     hits = found(system, collection)
     answer = tmp_path / "answer.txt"
@@ -85,9 +104,11 @@ def test_erasing_asks_first_and_gives_a_receipt(system: System, collection: str)
     assert "There is no way back" in refused.stderr
     assert system.run("get", memory_id).returncode == 0
     receipt = system.json("erase", memory_id, "--yes")
-    assert (receipt["memory_count"], receipt["verified"]) == (1, True)
+    assert (receipt["memory_count"], receipt["verified"], receipt["copy_count"]) == (1, True, 0)
+    assert receipt["state"] == "done"
     assert system.run("get", memory_id, status=1).stdout == ""
     assert "does not exist" in system.run("salience", "show", memory_id, status=3).stderr
+    assert "no file of the data folder holds the bytes any more" in system.run("erase", memory_id, "--yes").stdout
 
 
 @pytest.mark.parametrize(

@@ -53,4 +53,6 @@ async def test_a_wrong_request_is_refused_naming_the_field(administration: Any) 
 async def test_an_embedder_that_is_away_is_said_and_nothing_is_begun(administration: Any) -> None:
     request = pb.StartMigrationRequest(embedder_address="127.0.0.1:1")
     failure = await failure_of(administration.StartMigration(request, timeout=TIMEOUT_S))
-    assert failure.code is Code.UNAVAILABLE
+    assert (failure.code, failure.reason, failure.fields) == (Code.UNAVAILABLE, "EMBEDDER_AWAY", ("embedder_address",))
+    assert failure.message.startswith("the embedder at 127.0.0.1:1 does not answer the gateway")
+    assert failure.values["embedder_address"] == "127.0.0.1:1"

@@ -398,6 +398,23 @@ async def test_a_wrong_memory_names_its_field(atlas: Atlas, memory: dict[str, An
     assert violation(error) == field
 
 
+async def test_a_text_that_the_embedder_refuses_is_named_as_the_caller_knows_it(atlas: Atlas, name: str) -> None:
+    # One word piece, and more bytes than the embedder takes; it comes last there, since texts are embedded by length.
+    endless = "a" * 1_000_000
+    error = await refusal(atlas.remember(RESET, endless, BREAD, collection=name))
+    assert (error.code(), violation(error)) == (grpc.StatusCode.INVALID_ARGUMENT, "memories[1].text")
+    assert "memories[1].text has 1000000 bytes" in (error.details() or "")
+    assert "inputs[" not in (error.details() or "")
+
+
+async def test_a_speaker_that_leaves_no_room_for_the_text_is_named_as_the_caller_knows_it(atlas: Atlas, name: str) -> None:
+    error = await refusal(atlas.remember(RESET, speaker="q." * 128, collection=name))
+    assert (error.code(), violation(error)) == (grpc.StatusCode.INVALID_ARGUMENT, "memories[0].speaker")
+    assert (error.details() or "").startswith("memories[0].speaker holds 257 word pieces")
+    [refused] = await atlas.ingest(name, [document("a", RESET, speaker="q." * 128)])
+    assert refused.error.message.startswith("document.speaker holds 257 word pieces")
+
+
 async def test_none_and_too_many_texts_are_refused(atlas: Atlas) -> None:
     for texts in ([], ["t"] * 101):
         error = await refusal(atlas.remember(*texts))

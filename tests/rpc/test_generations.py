@@ -14,10 +14,14 @@ import pytest_asyncio
 from google.rpc import status_pb2
 
 from atlas import tensors
+from atlas.deadlines import Deadline
 from atlas.memory.v1 import collection_pb2 as cpb
 from atlas.memory.v1 import memory_pb2 as mpb
 from atlas.memory.v1 import operation_pb2 as pb
 from atlas.type.v1 import type_pb2
+from services.memory.generations.holds import WriteHolds
+from services.memory.generations.roles import Generation
+from services.memory.generations.verification import Verifier
 
 from .memory_part import (
     DIMENSION,
@@ -530,3 +534,64 @@ async def test_operations_are_listed_newest_first_page_by_page(memory: Memory) -
     assert [one.operation_id for one in (*first.operations, *second.operations)][:3] == ids[::-1]
     foreign = await failure_of(page("xyz"))
     assert (foreign.code, foreign.reason) == (Code.INVALID_ARGUMENT, "FOREIGN_PAGE_TOKEN")
+
+
+async def test_a_deletion_during_the_count_does_not_make_a_migration_look_wrong(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
+    await create(memory)
+    await put(memory, *TEXTS)
+    await fill_all(memory, (await start(memory)).operation.operation_id)
+    waiting, count = list(TEXTS[:2]), Verifier._count
+
+    async def interrupted(verifier: Verifier, generation: Generation, deadline: Deadline) -> int:
+        if waiting:
+            await delete(memory, waiting.pop())
+        return await count(verifier, generation, deadline)
+
+    monkeypatch.setattr(Verifier, "_count", interrupted)
+    checked = await verify(memory)
+    assert (checked.verified, list(checked.findings)) == (True, [])
+    assert checked.source_count == checked.target_count == checked.memory_count == len(TEXTS) - 2
+
+
+async def test_deletions_that_do_not_end_are_named_and_nothing_is_said_of_the_migration(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await create(memory)
+    await put(memory, *TEXTS)
+    await fill_all(memory, (await start(memory)).operation.operation_id)
+    count = Verifier._count
+
+    async def interrupted(verifier: Verifier, generation: Generation, deadline: Deadline) -> int:
+        await put(memory, "another note")
+        await delete(memory, "another note")
+        return await count(verifier, generation, deadline)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Verifier, "_count", interrupted)
+        patch.setattr(WriteHolds, "hold", lambda *_, **__: None)
+        refused = await failure_of(verify(memory))
+    assert (refused.code, refused.reason) == (Code.ABORTED, "WRITES_WENT_ON")
+    assert (await verify(memory)).verified
+
+
+async def test_what_is_deleted_while_the_sample_is_looked_up_does_not_count_as_lost(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await create(memory)
+    await put(memory, *TEXTS)
+    await fill_all(memory, (await start(memory)).operation.operation_id)
+    waiting, neighbours = [TEXTS[0]], Verifier._neighbours
+
+    async def interrupted(verifier: Verifier, *rest: Any) -> Any:
+        if waiting:
+            await delete(memory, waiting.pop())
+        return await neighbours(verifier, *rest)
+
+    monkeypatch.setattr(Verifier, "_neighbours", interrupted)
+    checked = await verify(memory)
+    assert (checked.verified, checked.sample_recall) == (True, 1.0)
+
+
+async def delete(memory: Memory, text: str) -> None:
+    ids = mpb.DeleteMemoriesRequest.Ids(memory_ids=[id_of(text.split()[0])])
+    await memory.memories.DeleteMemories(mpb.DeleteMemoriesRequest(scope=scope(), ids=ids), timeout=TIMEOUT_S)

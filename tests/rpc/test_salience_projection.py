@@ -31,8 +31,9 @@ from services.memory.scopes import Scope
 from services.memory.settings import MemorySettings
 from services.memory.store import Store
 from services.memory.stores import open_store
+from tests.rpc import test_generations as generations
 from tests.rpc.ledger_part import START, ledger_service, search
-from tests.rpc.memory_part import upsert, write
+from tests.rpc.memory_part import needs_edge, store_settings, upsert, write
 
 SCOPE = Scope("acme", "anna", frozenset())
 POLICY = LedgerPolicy()
@@ -53,13 +54,21 @@ class Part:
         found = await self.database.read(lambda c: reading.read(c, "acme", [memory_id], time_s, POLICY.rule))
         return found[memory_id].reading.salience
 
+    async def project_to_disk(self) -> None:
+        """Lets the marks go of what was projected, as the service does by and by."""
+        await self.projector.flush()
+        through = self.projector.durable
+        await self.database.write(lambda c: marks.clear(c, through=through), durability=Durability.PROCESS_CRASH)
+
     async def mark_count(self) -> int:
         return (await self.database.read(lambda c: c.execute("SELECT count(*) FROM salience_mark").fetchone()))[0]
 
 
 @asynccontextmanager
 async def part(folder: Path, clock: FakeClock) -> AsyncIterator[Part]:
-    settings = MemorySettings(data_dir=folder, free_space_watermark_bytes=128 << 20, engine_restart_wait_ms=60_000)
+    settings = MemorySettings(
+        data_dir=folder, **{"free_space_watermark_bytes": 128 << 20, "engine_restart_wait_ms": 60_000, **store_settings()}
+    )
     async with open_database(folder / "memory.sqlite3") as database, open_store(settings, data_dir=folder) as store:
         writer = Writer(database, store)
         await writer.recover()
@@ -120,6 +129,7 @@ async def test_marks_stay_until_the_engine_has_them_on_disk_and_survive_a_restar
         assert (await one.payloads(memory))[memory]["salience"] > 0.25
 
 
+@needs_edge
 async def test_what_an_engine_loses_in_a_crash_is_projected_again(tmp_path: Path) -> None:
     clock = FakeClock(START)
     (memory,) = await filled(tmp_path, clock, "one")
@@ -150,6 +160,40 @@ async def test_a_memory_that_is_written_again_gets_its_salience_back(tmp_path: P
         assert payload["salience"] == pytest.approx(await one.known(memory, START.timestamp()))
 
 
+async def test_what_was_learnt_while_a_generation_was_filled_is_in_its_payloads_after_the_switch_and_in_those_of_a_rollback(
+    tmp_path: Path,
+) -> None:
+    clock = FakeClock(START)
+    async with ledger_service(tmp_path, clock=clock) as ledger:
+        early, late, unseen = await ledger.store("early", "late", "unseen")
+        await ledger.record(search("s1", {early: 0.9}))
+        operation_id = (await generations.start(ledger.memory)).operation.operation_id
+        await generations.fill_all(ledger.memory, operation_id)
+        await ledger.record(search("s2", {early: 0.1, late: 0.9}))
+        assert (await generations.verify(ledger.memory)).verified
+        await generations.switch(ledger.memory)
+    async with part(tmp_path, clock) as one:
+        await projected(one)
+        await one.project_to_disk()
+        payloads = await one.payloads(early, late, unseen)
+        for memory_id in (early, late):
+            assert payloads[memory_id]["salience"] == pytest.approx(await one.known(memory_id, START.timestamp()))
+        assert "salience" not in payloads[unseen]
+    async with ledger_service(tmp_path, clock=clock) as ledger:
+        await ledger.record(search("s3", {unseen: 0.9}))
+        await generations.roll_back(ledger.memory)
+    async with part(tmp_path, clock) as one:
+        await projected(one)
+        payloads = await one.payloads(early, late, unseen)
+        for memory_id, payload in payloads.items():
+            assert payload["salience"] == pytest.approx(await one.known(memory_id, START.timestamp()))
+
+
+async def projected(part: Part) -> None:
+    while await part.projector.project_page():
+        pass
+
+
 async def test_a_search_costs_at_most_one_transaction_and_one_message_to_the_engine(tmp_path: Path) -> None:
     """As the service itself publishes it, over searches of a hundred candidates each."""
     async with ledger_service(tmp_path, metrics_port=0, projection_interval_ms=20, flush_interval_ms=600_000) as ledger:
@@ -168,6 +212,7 @@ async def test_a_search_costs_at_most_one_transaction_and_one_message_to_the_eng
     assert 1 <= spent["projection_messages_total"] <= 12
 
 
+@needs_edge
 async def test_a_message_for_the_engine_is_one_message_on_its_pipe(tmp_path: Path) -> None:
     clock = FakeClock(START)
     ids = await filled(tmp_path, clock, *(f"m{number}" for number in range(300)))

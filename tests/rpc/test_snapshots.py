@@ -250,11 +250,7 @@ async def test_what_is_no_archive_is_refused(memory: Memory) -> None:
 
 
 async def test_snapshots_are_listed_newest_first_and_deleted(memory: Memory, folder: Path) -> None:
-    leftover = folder / "snapshots" / f"{id_of('died')}.draft"
-    leftover.mkdir(parents=True)
-    (leftover / "points.bin").write_bytes(b"half")
     first, second = await snapshot(memory), await snapshot(memory)
-    assert not leftover.exists()
     listed = (await memory.snapshots.ListSnapshots(pb.ListSnapshotsRequest(scope=scope()))).snapshots
     assert [one.snapshot_id for one in listed[:2]] == [second.snapshot_id, first.snapshot_id]
     assert first.digest == second.digest
@@ -264,3 +260,28 @@ async def test_snapshots_are_listed_newest_first_and_deleted(memory: Memory, fol
     assert not (folder / "snapshots" / first.snapshot_id).exists()
     narrow = pb.CreateSnapshotRequest(scope=scope(domains=["d"]))
     assert (await failure_of(memory.snapshots.CreateSnapshot(narrow))).fields == ("scope.domains",)
+
+
+async def test_what_a_process_left_of_snapshots_that_it_made_or_took_in_is_gone_after_the_next_start(tmp_path: Path) -> None:
+    async with memory_service(tmp_path) as service:
+        await create(service)
+        kept = await snapshot(service)
+        shelf = tmp_path / "snapshots"
+        for name in ("draft", "deleted", "unpacked"):
+            (shelf / f"{id_of(name)}.{name}").mkdir()
+            (shelf / f"{id_of(name)}.{name}" / "points.bin").write_bytes(b"half")
+        (shelf / f"{id_of('sent')}.upload").write_bytes(b"half")
+    async with memory_service(tmp_path) as service:
+        assert [path.name for path in shelf.iterdir()] == [kept.snapshot_id]
+        await restore(service, kept.snapshot_id, replace=True)
+
+
+async def test_an_upload_goes_on_while_a_snapshot_is_made(memory: Memory) -> None:
+    body = await archive(memory, (await snapshot(memory)).snapshot_id)
+
+    async def parts() -> AsyncIterator[pb.UploadSnapshotRequest]:
+        yield pb.UploadSnapshotRequest(scope=scope(), data=body[: len(body) // 2])
+        await snapshot(memory)
+        yield pb.UploadSnapshotRequest(scope=scope(), data=body[len(body) // 2 :])
+
+    assert (await memory.snapshots.UploadSnapshot(parts(), timeout=TIMEOUT_S)).snapshot.memory_count == len(TEXTS)

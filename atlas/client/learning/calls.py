@@ -167,8 +167,8 @@ class LearningCalls(Connected):
             collection: Collection of the source.
             principal: All evidence and impressions of this principal; memories stay.
             domain: All memories of this domain, in every collection.
-            request_id: Your id of this request, at most 128 bytes; a replay gives the first receipt.
-            timeout_s: Most seconds for this call.
+            request_id: Your id of this request, at most 128 bytes; a replay gives the first receipt, with its state as it is by then.
+            timeout_s: Most seconds for this call, half of which it may wait until no file holds the bytes any more.
         """
         with request_made():
             selection = erasure_message(memory_ids, source, collection, principal, domain)

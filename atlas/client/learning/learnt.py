@@ -238,3 +238,9 @@ class ErasureReceipt:
     cached_passage_count: int
     verified: bool
     """Whether everything was read again and holds nothing of it."""
+    state: str
+    """How far the bytes have left the disk: `done`, `pending` (memory goes on by itself), `left_to_server` (a Qdrant server was told)."""
+    clear_time: datetime | None
+    """When that was reached; None while it is pending."""
+    copy_count: int
+    """Copies of the store in the data folder that were made before: snapshots, what repairs put aside. They may hold it until deleted."""

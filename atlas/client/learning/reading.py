@@ -100,6 +100,9 @@ def receipt(message: types.ErasureReceipt) -> learnt.ErasureReceipt:
         replay_count=message.replay_count,
         cached_passage_count=message.cached_passage_count,
         verified=message.verified,
+        state=types.ErasureState.Name(message.state).removeprefix("ERASURE_STATE_").lower(),
+        clear_time=_time(message.clear_time) if message.HasField("clear_time") else None,
+        copy_count=message.copy_count,
     )
 
 

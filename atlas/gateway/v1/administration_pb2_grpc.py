@@ -135,7 +135,8 @@ class AdministrationServiceServicer:
     def VerifyMigration(self, request, context):
         """Compares the generation that is being filled with the one that serves: counts, fingerprints, and a sample that has to find itself.
 
-        Safe to retry. Fails with `NOT_FOUND` for an unknown collection; with `FAILED_PRECONDITION` (NO_MIGRATION) if none is being filled.
+        Safe to retry. Fails with `NOT_FOUND` for an unknown collection; with `FAILED_PRECONDITION` (NO_MIGRATION) if none is being filled;
+        with `ABORTED` (WRITES_WENT_ON) if deletions or vectors came in the course of every count: then ask again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -43,7 +43,8 @@ class AdministrationServiceStub:
     VerifyMigration: _grpc.UnaryUnaryMultiCallable[_administration_pb2.VerifyMigrationRequest, _administration_pb2.VerifyMigrationResponse]
     """Compares the generation that is being filled with the one that serves: counts, fingerprints, and a sample that has to find itself.
 
-    Safe to retry. Fails with `NOT_FOUND` for an unknown collection; with `FAILED_PRECONDITION` (NO_MIGRATION) if none is being filled.
+    Safe to retry. Fails with `NOT_FOUND` for an unknown collection; with `FAILED_PRECONDITION` (NO_MIGRATION) if none is being filled;
+    with `ABORTED` (WRITES_WENT_ON) if deletions or vectors came in the course of every count: then ask again.
     """
     SwitchGeneration: _grpc.UnaryUnaryMultiCallable[_administration_pb2.SwitchGenerationRequest, _administration_pb2.SwitchGenerationResponse]
     """Lets the filled generation serve, in one step; the one before is kept for a rollback. What was written until then is embedded first.
@@ -119,7 +120,8 @@ class AdministrationServiceAsyncStub(AdministrationServiceStub):
     VerifyMigration: _aio.UnaryUnaryMultiCallable[_administration_pb2.VerifyMigrationRequest, _administration_pb2.VerifyMigrationResponse]  # type: ignore[assignment]
     """Compares the generation that is being filled with the one that serves: counts, fingerprints, and a sample that has to find itself.
 
-    Safe to retry. Fails with `NOT_FOUND` for an unknown collection; with `FAILED_PRECONDITION` (NO_MIGRATION) if none is being filled.
+    Safe to retry. Fails with `NOT_FOUND` for an unknown collection; with `FAILED_PRECONDITION` (NO_MIGRATION) if none is being filled;
+    with `ABORTED` (WRITES_WENT_ON) if deletions or vectors came in the course of every count: then ask again.
     """
     SwitchGeneration: _aio.UnaryUnaryMultiCallable[_administration_pb2.SwitchGenerationRequest, _administration_pb2.SwitchGenerationResponse]  # type: ignore[assignment]
     """Lets the filled generation serve, in one step; the one before is kept for a rollback. What was written until then is embedded first.
@@ -204,7 +206,8 @@ class AdministrationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_administration_pb2.VerifyMigrationResponse, _abc.Awaitable[_administration_pb2.VerifyMigrationResponse]]:
         """Compares the generation that is being filled with the one that serves: counts, fingerprints, and a sample that has to find itself.
 
-        Safe to retry. Fails with `NOT_FOUND` for an unknown collection; with `FAILED_PRECONDITION` (NO_MIGRATION) if none is being filled.
+        Safe to retry. Fails with `NOT_FOUND` for an unknown collection; with `FAILED_PRECONDITION` (NO_MIGRATION) if none is being filled;
+        with `ABORTED` (WRITES_WENT_ON) if deletions or vectors came in the course of every count: then ask again.
         """
 
     @_abc_1.abstractmethod

@@ -111,7 +111,9 @@ class LedgerServiceServicer:
     def Erase(self, request, context):
         """Erases memories or a principal's traces for good, also from the reranker's cache, and gives a receipt. There is no way back.
 
-        Safe to retry: what is gone counts 0. Fails with `INVALID_ARGUMENT` for an empty selection; with `UNAVAILABLE` if memory or the reranker is away: then ask again.
+        Safe to retry: what is gone counts 0. The receipt's `state` says whether the bytes have left every file; if they have not yet, memory goes on by
+        itself, and the same request id gives the receipt as it is by then. Fails with `INVALID_ARGUMENT` for an empty selection; with `UNAVAILABLE` if
+        memory or the reranker is away: then ask again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -49,7 +49,9 @@ class LedgerServiceStub:
     Erase: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.EraseRequest, _ledger_pb2.EraseResponse]
     """Erases memories or a principal's traces for good, also from the reranker's cache, and gives a receipt. There is no way back.
 
-    Safe to retry: what is gone counts 0. Fails with `INVALID_ARGUMENT` for an empty selection; with `UNAVAILABLE` if memory or the reranker is away: then ask again.
+    Safe to retry: what is gone counts 0. The receipt's `state` says whether the bytes have left every file; if they have not yet, memory goes on by
+    itself, and the same request id gives the receipt as it is by then. Fails with `INVALID_ARGUMENT` for an empty selection; with `UNAVAILABLE` if
+    memory or the reranker is away: then ask again.
     """
 
 @_typing.type_check_only
@@ -73,7 +75,9 @@ class LedgerServiceAsyncStub(LedgerServiceStub):
     Erase: _aio.UnaryUnaryMultiCallable[_ledger_pb2.EraseRequest, _ledger_pb2.EraseResponse]  # type: ignore[assignment]
     """Erases memories or a principal's traces for good, also from the reranker's cache, and gives a receipt. There is no way back.
 
-    Safe to retry: what is gone counts 0. Fails with `INVALID_ARGUMENT` for an empty selection; with `UNAVAILABLE` if memory or the reranker is away: then ask again.
+    Safe to retry: what is gone counts 0. The receipt's `state` says whether the bytes have left every file; if they have not yet, memory goes on by
+    itself, and the same request id gives the receipt as it is by then. Fails with `INVALID_ARGUMENT` for an empty selection; with `UNAVAILABLE` if
+    memory or the reranker is away: then ask again.
     """
 
 class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -130,7 +134,9 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_ledger_pb2.EraseResponse, _abc.Awaitable[_ledger_pb2.EraseResponse]]:
         """Erases memories or a principal's traces for good, also from the reranker's cache, and gives a receipt. There is no way back.
 
-        Safe to retry: what is gone counts 0. Fails with `INVALID_ARGUMENT` for an empty selection; with `UNAVAILABLE` if memory or the reranker is away: then ask again.
+        Safe to retry: what is gone counts 0. The receipt's `state` says whether the bytes have left every file; if they have not yet, memory goes on by
+        itself, and the same request id gives the receipt as it is by then. Fails with `INVALID_ARGUMENT` for an empty selection; with `UNAVAILABLE` if
+        memory or the reranker is away: then ask again.
         """
 
 def add_LedgerServiceServicer_to_server(servicer: LedgerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -134,7 +134,8 @@ class CollectionServiceServicer:
     def VerifyMigration(self, request, context):
         """Compares the generation that is being filled with the one that serves, and notes whether it may take over. Reads only, but for that note.
 
-        Safe to retry. Fails with `NOT_FOUND` for an unknown collection; with `FAILED_PRECONDITION` (NO_MIGRATION) if none is being filled.
+        Safe to retry. Fails with `NOT_FOUND` for an unknown collection; with `FAILED_PRECONDITION` (NO_MIGRATION) if none is being filled;
+        with `ABORTED` (WRITES_WENT_ON) if deletions or vectors came in the course of every count: then ask again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -59,7 +59,8 @@ class CollectionServiceStub:
     VerifyMigration: _grpc.UnaryUnaryMultiCallable[_collection_pb2.VerifyMigrationRequest, _collection_pb2.VerifyMigrationResponse]
     """Compares the generation that is being filled with the one that serves, and notes whether it may take over. Reads only, but for that note.
 
-    Safe to retry. Fails with `NOT_FOUND` for an unknown collection; with `FAILED_PRECONDITION` (NO_MIGRATION) if none is being filled.
+    Safe to retry. Fails with `NOT_FOUND` for an unknown collection; with `FAILED_PRECONDITION` (NO_MIGRATION) if none is being filled;
+    with `ABORTED` (WRITES_WENT_ON) if deletions or vectors came in the course of every count: then ask again.
     """
     SwitchGeneration: _grpc.UnaryUnaryMultiCallable[_collection_pb2.SwitchGenerationRequest, _collection_pb2.SwitchGenerationResponse]
     """Lets the collection point to the generation that was filled, in one transaction; the one before is kept, RETIRED.
@@ -111,7 +112,8 @@ class CollectionServiceAsyncStub(CollectionServiceStub):
     VerifyMigration: _aio.UnaryUnaryMultiCallable[_collection_pb2.VerifyMigrationRequest, _collection_pb2.VerifyMigrationResponse]  # type: ignore[assignment]
     """Compares the generation that is being filled with the one that serves, and notes whether it may take over. Reads only, but for that note.
 
-    Safe to retry. Fails with `NOT_FOUND` for an unknown collection; with `FAILED_PRECONDITION` (NO_MIGRATION) if none is being filled.
+    Safe to retry. Fails with `NOT_FOUND` for an unknown collection; with `FAILED_PRECONDITION` (NO_MIGRATION) if none is being filled;
+    with `ABORTED` (WRITES_WENT_ON) if deletions or vectors came in the course of every count: then ask again.
     """
     SwitchGeneration: _aio.UnaryUnaryMultiCallable[_collection_pb2.SwitchGenerationRequest, _collection_pb2.SwitchGenerationResponse]  # type: ignore[assignment]
     """Lets the collection point to the generation that was filled, in one transaction; the one before is kept, RETIRED.
@@ -196,7 +198,8 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_collection_pb2.VerifyMigrationResponse, _abc.Awaitable[_collection_pb2.VerifyMigrationResponse]]:
         """Compares the generation that is being filled with the one that serves, and notes whether it may take over. Reads only, but for that note.
 
-        Safe to retry. Fails with `NOT_FOUND` for an unknown collection; with `FAILED_PRECONDITION` (NO_MIGRATION) if none is being filled.
+        Safe to retry. Fails with `NOT_FOUND` for an unknown collection; with `FAILED_PRECONDITION` (NO_MIGRATION) if none is being filled;
+        with `ABORTED` (WRITES_WENT_ON) if deletions or vectors came in the course of every count: then ask again.
         """
 
     @_abc_1.abstractmethod

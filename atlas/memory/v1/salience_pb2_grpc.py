@@ -161,8 +161,9 @@ class SalienceServiceServicer:
     def Erase(self, request, context):
         """Erases memories or a principal's traces for good: vectors, payload, ledger, impressions, kept answers; and says what it erased.
 
-        Safe to retry: what is gone counts 0. The acknowledgement survives POWER_LOSS. The database's own file is overwritten where it held the text;
-        the embedded engine gives deleted points to no reader, but clears their bytes from its files only when it builds a segment anew. Fails with `INVALID_ARGUMENT` for an empty selection; with `NOT_FOUND` for an unknown collection; with `UNAVAILABLE` while the engine restarts.
+        Safe to retry: what is gone counts 0. The acknowledgement survives POWER_LOSS. The database's own file is overwritten where it held the text, then
+        the engine's files are written anew without it, for which the call waits at most half of its time and 30 s: the receipt's `state` says how far
+        that is. The same request id gives the receipt as it is by then. Fails with `INVALID_ARGUMENT` for an empty selection; with `NOT_FOUND` for an unknown collection; with `UNAVAILABLE` while the engine restarts.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -72,8 +72,9 @@ class SalienceServiceStub:
     Erase: _grpc.UnaryUnaryMultiCallable[_salience_pb2.EraseRequest, _salience_pb2.EraseResponse]
     """Erases memories or a principal's traces for good: vectors, payload, ledger, impressions, kept answers; and says what it erased.
 
-    Safe to retry: what is gone counts 0. The acknowledgement survives POWER_LOSS. The database's own file is overwritten where it held the text;
-    the embedded engine gives deleted points to no reader, but clears their bytes from its files only when it builds a segment anew. Fails with `INVALID_ARGUMENT` for an empty selection; with `NOT_FOUND` for an unknown collection; with `UNAVAILABLE` while the engine restarts.
+    Safe to retry: what is gone counts 0. The acknowledgement survives POWER_LOSS. The database's own file is overwritten where it held the text, then
+    the engine's files are written anew without it, for which the call waits at most half of its time and 30 s: the receipt's `state` says how far
+    that is. The same request id gives the receipt as it is by then. Fails with `INVALID_ARGUMENT` for an empty selection; with `NOT_FOUND` for an unknown collection; with `UNAVAILABLE` while the engine restarts.
     """
 
 @_typing.type_check_only
@@ -120,8 +121,9 @@ class SalienceServiceAsyncStub(SalienceServiceStub):
     Erase: _aio.UnaryUnaryMultiCallable[_salience_pb2.EraseRequest, _salience_pb2.EraseResponse]  # type: ignore[assignment]
     """Erases memories or a principal's traces for good: vectors, payload, ledger, impressions, kept answers; and says what it erased.
 
-    Safe to retry: what is gone counts 0. The acknowledgement survives POWER_LOSS. The database's own file is overwritten where it held the text;
-    the embedded engine gives deleted points to no reader, but clears their bytes from its files only when it builds a segment anew. Fails with `INVALID_ARGUMENT` for an empty selection; with `NOT_FOUND` for an unknown collection; with `UNAVAILABLE` while the engine restarts.
+    Safe to retry: what is gone counts 0. The acknowledgement survives POWER_LOSS. The database's own file is overwritten where it held the text, then
+    the engine's files are written anew without it, for which the call waits at most half of its time and 30 s: the receipt's `state` says how far
+    that is. The same request id gives the receipt as it is by then. Fails with `INVALID_ARGUMENT` for an empty selection; with `NOT_FOUND` for an unknown collection; with `UNAVAILABLE` while the engine restarts.
     """
 
 class SalienceServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -219,8 +221,9 @@ class SalienceServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_salience_pb2.EraseResponse, _abc.Awaitable[_salience_pb2.EraseResponse]]:
         """Erases memories or a principal's traces for good: vectors, payload, ledger, impressions, kept answers; and says what it erased.
 
-        Safe to retry: what is gone counts 0. The acknowledgement survives POWER_LOSS. The database's own file is overwritten where it held the text;
-        the embedded engine gives deleted points to no reader, but clears their bytes from its files only when it builds a segment anew. Fails with `INVALID_ARGUMENT` for an empty selection; with `NOT_FOUND` for an unknown collection; with `UNAVAILABLE` while the engine restarts.
+        Safe to retry: what is gone counts 0. The acknowledgement survives POWER_LOSS. The database's own file is overwritten where it held the text, then
+        the engine's files are written anew without it, for which the call waits at most half of its time and 30 s: the receipt's `state` says how far
+        that is. The same request id gives the receipt as it is by then. Fails with `INVALID_ARGUMENT` for an empty selection; with `NOT_FOUND` for an unknown collection; with `UNAVAILABLE` while the engine restarts.
         """
 
 def add_SalienceServiceServicer_to_server(servicer: SalienceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -31,6 +31,13 @@ class SalienceChannel(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SALIENCE_CHANNEL_UNSPECIFIED: _ClassVar[SalienceChannel]
     SALIENCE_CHANNEL_PASSIVE: _ClassVar[SalienceChannel]
     SALIENCE_CHANNEL_OUTSIDE: _ClassVar[SalienceChannel]
+
+class ErasureState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ERASURE_STATE_UNSPECIFIED: _ClassVar[ErasureState]
+    ERASURE_STATE_DONE: _ClassVar[ErasureState]
+    ERASURE_STATE_PENDING: _ClassVar[ErasureState]
+    ERASURE_STATE_LEFT_TO_SERVER: _ClassVar[ErasureState]
 EVENT_KIND_UNSPECIFIED: EventKind
 EVENT_KIND_RERANK: EventKind
 EVENT_KIND_USED: EventKind
@@ -44,6 +51,10 @@ SOURCE_CLASS_SYSTEM: SourceClass
 SALIENCE_CHANNEL_UNSPECIFIED: SalienceChannel
 SALIENCE_CHANNEL_PASSIVE: SalienceChannel
 SALIENCE_CHANNEL_OUTSIDE: SalienceChannel
+ERASURE_STATE_UNSPECIFIED: ErasureState
+ERASURE_STATE_DONE: ErasureState
+ERASURE_STATE_PENDING: ErasureState
+ERASURE_STATE_LEFT_TO_SERVER: ErasureState
 
 class Caller(_message.Message):
     __slots__ = ("principal", "source_class")
@@ -245,7 +256,7 @@ class ErasureSelection(_message.Message):
     def __init__(self, ids: _Optional[_Union[ErasureSelection.Ids, _Mapping]] = ..., source: _Optional[_Union[ErasureSelection.Source, _Mapping]] = ..., principal: _Optional[str] = ..., domain: _Optional[str] = ...) -> None: ...
 
 class ErasureReceipt(_message.Message):
-    __slots__ = ("receipt_id", "erase_time", "memory_count", "event_count", "checkpoint_count", "impression_count", "replay_count", "cached_passage_count", "verified")
+    __slots__ = ("receipt_id", "erase_time", "memory_count", "event_count", "checkpoint_count", "impression_count", "replay_count", "cached_passage_count", "verified", "state", "clear_time", "copy_count")
     RECEIPT_ID_FIELD_NUMBER: _ClassVar[int]
     ERASE_TIME_FIELD_NUMBER: _ClassVar[int]
     MEMORY_COUNT_FIELD_NUMBER: _ClassVar[int]
@@ -255,6 +266,9 @@ class ErasureReceipt(_message.Message):
     REPLAY_COUNT_FIELD_NUMBER: _ClassVar[int]
     CACHED_PASSAGE_COUNT_FIELD_NUMBER: _ClassVar[int]
     VERIFIED_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    CLEAR_TIME_FIELD_NUMBER: _ClassVar[int]
+    COPY_COUNT_FIELD_NUMBER: _ClassVar[int]
     receipt_id: str
     erase_time: _timestamp_pb2.Timestamp
     memory_count: int
@@ -264,4 +278,7 @@ class ErasureReceipt(_message.Message):
     replay_count: int
     cached_passage_count: int
     verified: bool
-    def __init__(self, receipt_id: _Optional[str] = ..., erase_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., memory_count: _Optional[int] = ..., event_count: _Optional[int] = ..., checkpoint_count: _Optional[int] = ..., impression_count: _Optional[int] = ..., replay_count: _Optional[int] = ..., cached_passage_count: _Optional[int] = ..., verified: _Optional[bool] = ...) -> None: ...
+    state: ErasureState
+    clear_time: _timestamp_pb2.Timestamp
+    copy_count: int
+    def __init__(self, receipt_id: _Optional[str] = ..., erase_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., memory_count: _Optional[int] = ..., event_count: _Optional[int] = ..., checkpoint_count: _Optional[int] = ..., impression_count: _Optional[int] = ..., replay_count: _Optional[int] = ..., cached_passage_count: _Optional[int] = ..., verified: _Optional[bool] = ..., state: _Optional[_Union[ErasureState, str]] = ..., clear_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., copy_count: _Optional[int] = ...) -> None: ...

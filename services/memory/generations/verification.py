@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from atlas.deadlines import Deadline
+from atlas.errors import ConflictError
 
 from ..catalog import collections as catalog
+from ..catalog import memory_rows
 from ..catalog.collections import Collection
+from ..persistence import journal
 from ..persistence.database import Database
 from ..persistence.durability import Durability
 from ..persistence.writer import Writer, Written
@@ -24,8 +27,8 @@ LEAST_RECALL = 0.99
 NEIGHBOURS = 10
 """How many nearest memories are compared."""
 _BATCH = 32
-_HOLD_S = 2.0
-"""Longest that writes wait while points are counted."""
+_HOLDS_S = (2.0, 2.0, 4.0, 8.0)
+"""Longest that writes wait while points are counted, try by try; a count during which one came counts nothing."""
 _SAME_COSINE = 1e-4
 """Cosines closer than this are equal: vectors may be stored with 8 bits."""
 
@@ -91,6 +94,7 @@ class Verifier:
         Raises:
             NotFoundError: The collection does not exist.
             SchemaMismatchError: None of its generations is being filled.
+            ConflictError: Writes came in the course of every count.
         """
         subject, counts = await self._counted(tenant, name, sample_count, begin, deadline)
         target = subject.target
@@ -105,30 +109,43 @@ class Verifier:
         return replace(verification, target=replace(target, verified=verified))
 
     async def _counted(self, tenant: str, name: str, sample_count: int, begin: str, deadline: Deadline) -> tuple[_Subject, tuple[int, int]]:
-        self._holds.hold(tenant, name, hold_s=_HOLD_S)
-        try:
-            # Once this is through, so is everything before it, into the engine.
-            await self._writer.submit(lambda *_: Written(None), durability=Durability.PROCESS_CRASH, deadline=deadline)
-            subject = await self._database.read(lambda connection: _subject(connection, tenant, name, sample_count, begin))
-            source, target = subject.source, subject.target
-            return subject, (
-                await self._store.count(source.index, source.generation, None, timeout_s=deadline.remaining_s),
-                await self._store.count(target.index, target.generation, None, timeout_s=deadline.remaining_s),
-            )
-        finally:
-            self._holds.release(tenant, name)
+        for hold_s in _HOLDS_S:
+            self._holds.hold(tenant, name, hold_s=hold_s)
+            try:
+                # A write may have been let through before the hold, and a slow store may take longer than the hold lasts.
+                seq = await self._database.read(journal.next_seq)
+                # Once this is through, so is everything before it, into the engine.
+                await self._writer.submit(lambda *_: Written(None), durability=Durability.PROCESS_CRASH, deadline=deadline)
+                subject = await self._database.read(lambda connection: _subject(connection, tenant, name, sample_count, begin))
+                counts = await self._count(subject.source, deadline), await self._count(subject.target, deadline)
+                if await self._database.read(journal.next_seq) == seq:
+                    return subject, counts
+            finally:
+                self._holds.release(tenant, name)
+        raise ConflictError(
+            f"writes went on while the points of collection {name!r} were counted; verify again when there are fewer",
+            reason="WRITES_WENT_ON",
+            collection=name,
+        )
+
+    async def _count(self, generation: Generation, deadline: Deadline) -> int:
+        return await self._store.count(generation.index, generation.generation, None, timeout_s=deadline.remaining_s)
 
     async def _looked_up(self, subject: _Subject, timeout_s: float) -> tuple[float, float]:
-        found, common, looked_up = 0, 0.0, 0
+        found: dict[str, bool] = {}
+        common: dict[str, float] = {}
         for begin in range(0, len(subject.sample), _BATCH):
             ids = subject.sample[begin : begin + _BATCH]
             in_source = await self._neighbours(subject.source, ids, timeout_s)
             in_target = await self._neighbours(subject.target, ids, timeout_s)
             for memory_id in ids:
-                looked_up += 1
-                found += memory_id in in_target and _finds_itself(memory_id, in_target[memory_id])
-                common += _overlap(in_source.get(memory_id), in_target.get(memory_id))
-        return (found / looked_up, common / looked_up) if looked_up else (1.0, 1.0)
+                found[memory_id] = memory_id in in_target and _finds_itself(memory_id, in_target[memory_id])
+                common[memory_id] = _overlap(in_source.get(memory_id), in_target.get(memory_id))
+        # Nobody can find what was deleted meanwhile, and what was edited is to be embedded anew.
+        same = await self._database.read(lambda connection: _unchanged(connection, subject))
+        if not same:
+            return 1.0, 1.0
+        return sum(found[one] for one in same) / len(same), sum(common[one] for one in same) / len(same)
 
     async def _neighbours(self, generation: Generation, ids: Sequence[str], timeout_s: float) -> dict[str, BranchResult]:
         points = await self._store.retrieve(generation.index, generation.generation, ids, with_vectors=True, timeout_s=timeout_s)
@@ -164,6 +181,12 @@ def _sample(connection: sqlite3.Connection, collection: Collection, target: Gene
         )
         ids.extend(memory_id for (memory_id,) in rows)
     return tuple(ids)
+
+
+def _unchanged(connection: sqlite3.Connection, subject: _Subject) -> list[str]:
+    rows = memory_rows.find_rows(connection, subject.collection.tenant, subject.sample)
+    changed = due.due_among(connection, subject.target.generation, subject.sample)
+    return [one for one in subject.sample if one in rows and one not in changed]
 
 
 def _request(generation: Generation, point: StoredPoint) -> SearchRequest:

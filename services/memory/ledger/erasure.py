@@ -1,4 +1,4 @@
-"""Erases for good, and reads again: catalog, ledger, journal, engine, and what deleted rows leave behind in the file."""
+"""Erases for good, and reads again: catalog, ledger, journal, engine, and what all of them leave behind in their files."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from atlas.clock import Clock
 from atlas.deadlines import Deadline
+from atlas.failpoints import failpoint
 from atlas.memory.v1 import salience_pb2 as pb
 from atlas.salience import SalienceRule
 from atlas.type.v1 import salience_pb2 as common_pb2
@@ -15,16 +16,19 @@ from atlas.type.v1 import salience_pb2 as common_pb2
 from ..catalog import collections as catalog
 from ..catalog import memory_rows
 from ..catalog.memory_rows import MemoryRow
+from ..generations.siblings import siblings_of
 from ..memories import deletions
 from ..memories.encoding import to_timestamp
-from ..persistence.database import Database, Work
+from ..persistence.database import Database
 from ..persistence.durability import Durability
 from ..persistence.replay import RequestKey, once
 from ..persistence.writer import Writer, Written
 from ..scopes import Scope
 from ..store import Operation, Store
-from . import erasing
+from . import erasing, erasure_due
+from .clearing import Clearer
 from .erasing import Erased
+from .erasure_due import DATABASE, Due
 from .forgetting import forget
 
 
@@ -57,6 +61,9 @@ class OfPrincipal:
     principal: str
 
 
+WAIT_S = 30.0
+"""Longest that an erasure waits for the engine's files, if its caller leaves twice that time."""
+
 Selection = OfIds | OfSource | OfDomain | OfPrincipal
 """What to erase."""
 
@@ -67,7 +74,7 @@ class _Outcome:
 
     rows: Sequence[MemoryRow] = ()
     places: Sequence[tuple[str, str]] = ()
-    """Index and generation of the rows."""
+    """Index and generation of the rows, also where other generations of their collections have them."""
     receipt_id: str = ""
 
 
@@ -75,9 +82,18 @@ class Eraser:
     """Erases what a selection names."""
 
     def __init__(
-        self, database: Database, writer: Writer, store: Store, *, rule: SalienceRule, clock: Clock, new_id: Callable[[], str]
+        self,
+        database: Database,
+        writer: Writer,
+        store: Store,
+        clearer: Clearer,
+        *,
+        rule: SalienceRule,
+        clock: Clock,
+        new_id: Callable[[], str],
     ) -> None:
         self._database = database
+        self._clearer = clearer
         self._writer = writer
         self._store = store
         self._rule = rule
@@ -85,38 +101,39 @@ class Eraser:
         self._new_id = new_id
 
     async def erase(self, scope: Scope, selection: Selection, key: RequestKey, *, deadline: Deadline) -> pb.EraseResponse:
-        """Erases and gives the receipt; a repeated request gets the first one.
+        """Erases, waits a while for the files, and gives the receipt; a repeated request gets the first one, as it is by now.
 
         Raises:
             NotFoundError: The collection does not exist.
             ConflictError: The request id was used with other content.
-            DependencyDownError: The engine is away.
         """
         now_s = self._clock.now().timestamp()
         outcome = _Outcome()
 
         def work(connection: sqlite3.Connection, _: int) -> Written[bytes]:
-            return self._erase(connection, scope, selection, outcome, now_s)
+            return self._erase(connection, scope, selection, outcome, now_s, key.request_id)
 
         done = await self._writer.submit(once(work, key, time_s=now_s), durability=Durability.POWER_LOSS, deadline=deadline)
         reply = pb.EraseResponse.FromString(done.answer)
-        if not outcome.receipt_id:
-            return reply
-        # The text is still in the journal, the engine's log and the free pages of the file.
-        await self._writer.flush()
-        await self._database.scrub()
-        reply.receipt.verified = not await self._remains(scope, selection, outcome)
-        await self._database.write(_keeping(scope.tenant, reply, key), durability=Durability.POWER_LOSS)
+        failpoint("erase.commit.after")
+        if outcome.receipt_id:
+            self._clearer.take(scope.tenant, outcome.receipt_id, lambda: self._nothing_remains(scope, selection, outcome))
+        waits_s = min(WAIT_S, deadline.remaining_s / 2)
+        receipt = await self._clearer.cleared(scope.tenant, reply.receipt.receipt_id, timeout_s=waits_s)
+        if receipt is not None:
+            reply.receipt.CopyFrom(receipt)
         return reply
 
-    def _erase(self, connection: sqlite3.Connection, scope: Scope, selection: Selection, outcome: _Outcome, now_s: float) -> Written[bytes]:
+    def _erase(
+        self, connection: sqlite3.Connection, scope: Scope, selection: Selection, outcome: _Outcome, now_s: float, request_id: str
+    ) -> Written[bytes]:
         operations: tuple[Operation, ...] = ()
         rows = _rows(connection, scope, selection)
         if isinstance(selection, OfPrincipal):
             erased = erasing.erase_principal(connection, scope, selection.principal, self._rule, time_s=now_s)
         elif rows:
             erased = erasing.erase_memories(connection, scope.tenant, [row.memory_id for row in rows])
-            outcome.places = sorted({(catalog.index_of(connection, row.generation), row.generation) for row in rows})
+            outcome.places = _places(connection, scope.tenant, rows)
             operations = deletions.delete_rows(connection, scope.tenant, rows, forget)
         else:
             erased = Erased(0, 0, 0, 0)
@@ -126,19 +143,22 @@ class Eraser:
             "INSERT INTO erasure VALUES (?, ?, ?, ?)",
             (scope.tenant, outcome.receipt_id, round(now_s * 1e6), reply.receipt.SerializeToString()),
         )
+        # Also where nothing was found: what was deleted before may still be in the engine's files.
+        indexes = [] if isinstance(selection, OfPrincipal) else erasure_due.index_names(connection)
+        erasure_due.mark(connection, [Due(scope.tenant, outcome.receipt_id, place, request_id) for place in (DATABASE, *indexes)])
         return Written(reply.SerializeToString(), operations)
 
-    async def _remains(self, scope: Scope, selection: Selection, outcome: _Outcome) -> bool:
+    async def _nothing_remains(self, scope: Scope, selection: Selection, outcome: _Outcome) -> bool:
         if isinstance(selection, OfPrincipal):
             principal = selection.principal
-            return await self._database.scan(lambda connection: erasing.principal_remains(connection, scope, principal))
+            return not await self._database.scan(lambda connection: erasing.principal_remains(connection, scope, principal))
         memory_ids = [row.memory_id for row in outcome.rows]
         if not memory_ids:
-            return False
-        if await self._database.scan(lambda connection: erasing.memories_remain(connection, scope.tenant, memory_ids)):
             return True
+        if await self._database.scan(lambda connection: erasing.memories_remain(connection, scope.tenant, memory_ids)):
+            return False
         found = [await self._store.retrieve(index, generation, memory_ids) for index, generation in outcome.places]
-        return any(found)
+        return not any(found)
 
 
 def _rows(connection: sqlite3.Connection, scope: Scope, selection: Selection) -> list[MemoryRow]:
@@ -156,6 +176,12 @@ def _rows(connection: sqlite3.Connection, scope: Scope, selection: Selection) ->
     return memory_rows.within(scope, rows)
 
 
+def _places(connection: sqlite3.Connection, tenant: str, rows: Sequence[MemoryRow]) -> list[tuple[str, str]]:
+    serving = {(catalog.index_of(connection, row.generation), row.generation) for row in rows}
+    others = [one for name in {row.collection for row in rows} for one in siblings_of(connection, tenant, name)]
+    return sorted(serving | {(one.index, one.generation) for one in others})
+
+
 def _reply(rows: Sequence[MemoryRow], erased: Erased, receipt_id: str, time_us: int) -> pb.EraseResponse:
     return pb.EraseResponse(
         receipt=common_pb2.ErasureReceipt(
@@ -166,20 +192,7 @@ def _reply(rows: Sequence[MemoryRow], erased: Erased, receipt_id: str, time_us: 
             checkpoint_count=erased.checkpoint_count,
             impression_count=erased.impression_count,
             replay_count=erased.replay_count,
+            state=common_pb2.ERASURE_STATE_PENDING,
         ),
         content_sha256s=sorted({row.content_sha256 for row in rows}),
     )
-
-
-def _keeping(tenant: str, reply: pb.EraseResponse, key: RequestKey) -> Work[None]:
-    def keep(connection: sqlite3.Connection) -> None:
-        receipt = reply.receipt
-        connection.execute(
-            "UPDATE erasure SET receipt = ? WHERE tenant = ? AND receipt_id = ?", (receipt.SerializeToString(), tenant, receipt.receipt_id)
-        )
-        connection.execute(
-            "UPDATE replay SET answer = ? WHERE tenant = ? AND method = ? AND request_id = ?",
-            (reply.SerializeToString(), key.tenant, key.method, key.request_id),
-        )
-
-    return keep

@@ -25,6 +25,7 @@ from ..persistence.replay import RequestKey
 from ..scopes import MAX_DOMAIN_BYTES, MAX_NAME_BYTES, Scope, checked_scope
 from . import digests, feedback, folding, impressions, marks, reading, recording, revoking, salience_replies
 from .erasure import Eraser, OfDomain, OfIds, OfPrincipal, OfSource, Selection
+from .erasure_due import METHOD
 from .metrics import LedgerMetrics
 from .policy import LedgerPolicy
 from .projection import SalienceProjector
@@ -193,7 +194,7 @@ class SalienceService(rpc.SalienceServiceServicer):
         """Erases for good and says what."""
         scope = checked_scope(request.scope)
         selection = _checked_selection(request.selection)
-        key = _key("Erase", request.request_id, scope, request.selection.SerializeToString(deterministic=True))
+        key = _key(METHOD, request.request_id, scope, request.selection.SerializeToString(deterministic=True))
         return await self._eraser.erase(scope, selection, key, deadline=deadlines.current())
 
     async def salience_of(self, tenant: str, memory_ids: Sequence[str], rest_ids: Sequence[str] = ()) -> Learnt:

@@ -93,6 +93,7 @@ def brought_up(connection: sqlite3.Connection, path: Path, *, frames: int = 0, u
                 f"{path} of schema version {version} cannot be brought to version {schema.VERSION} ({error}); it is as it was: "
                 "go on with the ATLAS that wrote it, or restore the data folder from a copy"
             ) from error
+    schema.complete(connection)
     failpoint("start.schema.after")
     return connection
 

@@ -7,6 +7,7 @@ import sqlite3
 from ..generations.schema import SCHEMA as GENERATIONS
 from ..ledger import migration
 from ..ledger import schema as ledger_schema
+from ..ledger.erasure_due import SCHEMA as ERASURES
 from ..sources.aliases import SCHEMA as SOURCES
 
 VERSION = 2
@@ -60,6 +61,7 @@ CREATE INDEX replay_time ON replay (time_s);
     + ledger_schema.TABLES
     + GENERATIONS
     + SOURCES
+    + ERASURES
 )
 """Tables of journal, catalog, replays, ledger, generations and sources."""
 
@@ -67,6 +69,11 @@ CREATE INDEX replay_time ON replay (time_s);
 def create(connection: sqlite3.Connection) -> None:
     """Makes the tables of a new file."""
     connection.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
+
+
+def complete(connection: sqlite3.Connection) -> None:
+    """Makes the tables that came later without a new version, since an older program does not miss them."""
+    connection.executescript(ERASURES)
 
 
 def migrate(connection: sqlite3.Connection, version: int) -> None:

@@ -18,8 +18,14 @@ from ..persistence.writer import Writer
 from ..settings import MemorySettings
 from ..stores import open_store
 from .reconcile import Reconciled, reconcile
-from .salvage import SalvagedTable, salvage, set_aside
+from .salvage import ASIDE, SalvagedTable, salvage, set_aside
 
+_PLACES = {
+    "edge": "the folder `engine`",
+    "lancedb": "the folder `lancedb`",
+    "qdrant": "the Qdrant server's data (collections `atlas-*`)",
+}
+"""What each store keeps the memories in."""
 LOSS = 3
 """Exit status of a repair that needs --accept-loss."""
 
@@ -36,13 +42,13 @@ async def repair(settings: MemorySettings, *, accept_loss: bool, now: datetime) 
         reason = await _why_shut(path)
         if reason:
             _say(reason)
-            aside = settings.data_dir / f"damaged-{now:%Y%m%dT%H%M%SZ}"
+            aside = settings.data_dir / f"{ASIDE}{now:%Y%m%dT%H%M%SZ}"
             set_aside(path, aside)
             _report_tables(salvage(aside / path.name, path), aside)
         async with open_database(path) as database, open_store(settings, data_dir=settings.data_dir) as store:
             await Writer(database, store).recover()
             found = await reconcile(database, store, accept_loss=accept_loss)
-        return _report(found, accept_loss=accept_loss, whole=not reason)
+        return _report(found, accept_loss=accept_loss, whole=not reason, place=_PLACES[settings.store])
 
 
 def _check_there(folder: Path, path: Path) -> None:
@@ -66,7 +72,7 @@ def _report_tables(tables: list[SalvagedTable], aside: Path) -> None:
         _say(f"{table.name}: {table.row_count} rows read" + (f"; not all of it: {table.damage}" if table.damage else ""))
 
 
-def _report(found: list[Reconciled], *, accept_loss: bool, whole: bool) -> int:
+def _report(found: list[Reconciled], *, accept_loss: bool, whole: bool, place: str) -> int:
     lost = 0
     for each in found:
         name = f"collection {each.collection.name} (tenant {each.collection.tenant})"
@@ -78,7 +84,7 @@ def _report(found: list[Reconciled], *, accept_loss: bool, whole: bool) -> int:
             some = ", ".join(each.without_vectors[:20])
             _say(f"{name}: the engine has no text of {len(each.without_vectors)} memories, which {kept}: {some}")
     if lost and not accept_loss:
-        _say("put the folder `engine` back if it is elsewhere; to go on without these memories, repair again with --accept-loss")
+        _say(f"put {place} back if it is elsewhere; to go on without these memories, repair again with --accept-loss")
         return LOSS
     changed = lost or any(each.listed_again for each in found) or not whole
     _say("the data folder opens again; what could not be read is named above" if changed else "nothing to repair")

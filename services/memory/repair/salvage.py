@@ -13,6 +13,8 @@ from typing import Any
 from ..persistence import integrity
 from ..persistence.database import Database
 
+ASIDE = "damaged-"
+"""What the name of a folder begins with that keeps the damaged files; a time follows."""
 _SUFFIXES = ("", "-wal", "-shm", "-open")
 
 

@@ -71,7 +71,6 @@ class SnapshotMaker:
             ModelFaultError: The engine and the catalog disagree.
         """
         self._space.check()
-        await asyncio.to_thread(self._shelf.clear_leftovers)
         snapshot_id = self._new_id()
         draft = self._shelf.folder / f"{snapshot_id}.draft"
         draft.mkdir(parents=True)

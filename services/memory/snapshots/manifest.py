@@ -18,7 +18,7 @@ TABLES_FILE, POINTS_FILE, MANIFEST_FILE = "memory.sqlite3", "points.bin", "manif
 FILES = (TABLES_FILE, POINTS_FILE)
 """Files whose digests the manifest has."""
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_LEFTOVERS = (".draft", ".deleted")
+_LEFTOVERS = (".draft", ".deleted", ".upload", ".unpacked")
 _BLOCK_BYTES = 1 << 20
 
 
@@ -99,11 +99,15 @@ class Shelf:
         return self.folder / snapshot_id
 
     def clear_leftovers(self) -> None:
-        """Removes what a process that died left of snapshots that it made or deleted; for when nobody else does either."""
+        """Removes what a process that died left of snapshots that it made, took in or deleted; to be called before any of that is done."""
         if self.folder.exists():
             for place in self.folder.iterdir():
                 if place.suffix in _LEFTOVERS:
-                    shutil.rmtree(place)
+                    shutil.rmtree(place) if place.is_dir() else place.unlink()
+
+    def count(self) -> int:
+        """Counts what holds the store of an earlier moment: snapshots, and what is being made, taken in or deleted."""
+        return sum(1 for _ in self.folder.iterdir()) if self.folder.exists() else 0
 
     def manifests(self) -> list[Manifest]:
         """Returns all snapshots, newest first."""

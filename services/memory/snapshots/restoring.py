@@ -13,7 +13,7 @@ import msgspec
 from atlas.deadlines import Deadline
 from atlas.errors import AtlasError, ConflictError, ModelFaultError, SchemaMismatchError
 
-from ..ledger import marks
+from ..ledger import erasure_due, marks
 from ..persistence import schema
 from ..persistence.database import Database
 from ..persistence.durability import Durability
@@ -54,9 +54,18 @@ class SnapshotRestorer:
     """Restores snapshots, one at a time."""
 
     def __init__(
-        self, database: Database, store: Store, writer: Writer, *, space: FreeSpace, new_id: Callable[[], str], lexical_fingerprint: str
+        self,
+        database: Database,
+        store: Store,
+        writer: Writer,
+        *,
+        space: FreeSpace,
+        new_id: Callable[[], str],
+        lexical_fingerprint: str,
+        on_restored: Callable[[], None],
     ) -> None:
-        """Takes only snapshots of the analyzer of `lexical_fingerprint`."""
+        """Takes only snapshots of the analyzer of `lexical_fingerprint`; calls `on_restored` after each restore."""
+        self._on_restored = on_restored
         self._database = database
         self._store = store
         self._writer = writer
@@ -217,9 +226,11 @@ class SnapshotRestorer:
             # The points say what was known of them when they were read, which is not one moment.
             for generation in generations.values():
                 marks.mark_learnt(connection, generation)
+            erasure_due.adopt(connection)
             return Written(None, tuple(DeleteGeneration(index, generation) for generation, index in old))
 
         await self._writer.submit(take_over, durability=Durability.POWER_LOSS, deadline=deadline)
+        self._on_restored()
 
 
 def _opened(place: Path) -> sqlite3.Connection:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-_NOT_COPIED = ("journal", "sync_mark", "staged_generation")
+_NOT_COPIED = ("journal", "sync_mark", "staged_generation", "erasure_due")
 """Tables about this store's own engine, not about what is stored."""
 _MERGED = "vector_index"
 """Table whose rows are added to those that are there: the engine keeps its indexes."""

@@ -174,6 +174,10 @@ class ModelEngine:
     ) -> dict[str, int]:
         raise UnsupportedError("the model engine does not count by field")
 
+    async def purge(self, index: str) -> bool:
+        await self._turn(index)
+        return True
+
     def abandon(self) -> None:
         """Is gone: whatever still calls reaches nothing."""
         self._shelf = Shelf()

@@ -19,7 +19,7 @@ from atlas.errors import AtlasError, NotFoundError, StartupError
 from atlas.failpoints import failpoint
 from atlas.garbage import calm_garbage_collection
 
-from ...failpoints import FAILPOINTS
+from ...failpoints import EVERY_FAILPOINT
 from ...operations import Operation
 from ...persistence.locks import hold
 from . import protocol
@@ -83,9 +83,9 @@ class Engine:
                 return self._shard(index).facet(generation, key, condition)
             case protocol.State(index):
                 return self._shard(index).state
-            case protocol.Rebuild(spec, graph):
+            case protocol.Rebuild(spec, graph, afresh):
                 home = self._folder / spec.name
-                step_back(lambda: Shard.rebuild(home, spec, graph=graph))
+                step_back(lambda: Shard.rebuild(home, spec, graph=graph, afresh=afresh))
                 self._shards[spec.name] = Shard.loaded(home)
                 return None
             case protocol.Reopen(index):
@@ -142,7 +142,7 @@ def serve(engine: Engine, questions: BinaryIO, answers: BinaryIO) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the process; returns its exit status."""
     options = _options(arguments)
-    failpoints.arm(os.environ, FAILPOINTS)
+    failpoints.arm(os.environ, EVERY_FAILPOINT)
     if options.background:
         die_with_parent()
     calm_garbage_collection()

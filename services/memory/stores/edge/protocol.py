@@ -117,6 +117,8 @@ class Rebuild(msgspec.Struct, frozen=True, tag="rebuild"):
     spec: IndexSpec
     graph: bool
     """Whether a graph is built as well."""
+    afresh: bool = False
+    """Whether its points are first written into new files, so that nothing else is in any of them."""
 
 
 class Reopen(msgspec.Struct, frozen=True, tag="reopen"):

@@ -32,6 +32,7 @@ from ..durable import Durable
 from . import layout, protocol
 from .lanes import Lane
 from .layout import Current
+from .loading import sync
 from .process import EngineProcess
 from .tail import Tail
 
@@ -104,8 +105,14 @@ class Builder:
             # The write itself is done; only the build has to be given up.
             self._torn = error
 
-    async def build(self, spec: IndexSpec, *, graph: bool) -> None:
+    async def build(self, spec: IndexSpec, *, graph: bool, afresh: bool = False) -> None:
         """Builds an index anew and puts the result in use.
+
+        Args:
+            spec: The index.
+            graph: Whether it gets a graph.
+            afresh: Whether all of its files are new, with nothing in them but its points as they are now. A build clears only segments
+                that are worn, and goes on with the log of the old ones.
 
         Raises:
             DiskFullError: The copy would not leave enough space free.
@@ -116,7 +123,7 @@ class Builder:
         async with self._copied(home) as work:
             copy = work / spec.name
             async with self._second_engine(work) as engine:
-                await _ask(engine, protocol.Rebuild(spec, graph))
+                await _ask(engine, protocol.Rebuild(spec, graph, afresh))
                 for _ in range(_PASSES):
                     await self._drain(engine)
                 async with self._writing:
@@ -184,7 +191,8 @@ class Builder:
         await asyncio.to_thread(Durable(home / new.shard).sync)
         await asyncio.to_thread(layout.make_current, home, new)
         await self._ask(protocol.Reopen(home.name))
-        await asyncio.to_thread(shutil.rmtree, home / old.shard, ignore_errors=True)
+        await asyncio.to_thread(shutil.rmtree, home / old.shard)
+        await asyncio.to_thread(sync, home)
         _LOG.info("index built anew", extra={"index": home.name, "graph_points": new.graph_points})
 
     def _check_space(self, home: Path) -> None:

@@ -28,6 +28,7 @@ from .. import branches
 from ..branches import Found
 from ..schema import DENSE, LEXICAL
 from . import layout
+from .afresh import write_afresh
 from .dense import DenseBranch
 from .filters import having, older_than, within
 from .labels import Labels
@@ -78,8 +79,17 @@ class Shard:
         return cls(shard, home)
 
     @staticmethod
-    def rebuild(home: Path, spec: IndexSpec, *, graph: bool) -> None:
-        """Clears away dead vectors and, if asked for, builds a graph; takes seconds to minutes and is for a copy alone."""
+    def rebuild(home: Path, spec: IndexSpec, *, graph: bool, afresh: bool = False) -> None:
+        """Clears away dead vectors and, if asked for, builds a graph; takes seconds to minutes and is for a copy alone.
+
+        Args:
+            home: The index's folder.
+            spec: The index.
+            graph: Whether it gets a graph.
+            afresh: Whether its points are first written into new files.
+        """
+        if afresh:
+            write_afresh(home, spec, prepare=_ensure_payload_indexes)
         used = layout.current(home)
         shard = edge.EdgeShard.load(str(home / used.shard), layout.config(spec, used.scan, graph=graph, thorough=True))
         shard.optimize()

@@ -208,6 +208,20 @@ class EdgeStore:
         async with self._building:
             await self._builder.build(self._require(index), graph=graph)
 
+    async def purge(self, index: str) -> bool:
+        """Writes the points of an index into new files, in a second engine, and deletes the old ones; always True.
+
+        Raises:
+            NotFoundError: The index was not ensured.
+            DiskFullError: There is no space for a copy.
+            DependencyDownError: An engine went away; the index is as it was.
+        """
+        async with self._building:
+            spec = self._require(index)
+            state = _STATE.decode(await self._write(protocol.State(index)))
+            await self._builder.build(spec, graph=self._rule.wants_graph(state.points), afresh=True)
+        return True
+
     async def keep_in_shape(self) -> None:
         """Builds indexes anew as they wear and grow; runs until it is cancelled."""
         while True:

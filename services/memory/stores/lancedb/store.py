@@ -33,6 +33,7 @@ from ...store import (
 from ..availability import RETRY_AFTER_MS
 from ..durable import Durable
 from ..validation import check_cursor, check_dense, check_facet, check_operations, check_projections
+from .readers import Readers
 from .table import IndexTable, in_thread
 
 DATA_FOLDER = "lancedb"
@@ -56,6 +57,7 @@ class LanceStore:
         self._tables: dict[str, IndexTable] = {}
         self._specs: dict[str, IndexSpec] = {}
         self._writing = asyncio.Lock()
+        self._readers = Readers()
 
     @property
     def state(self) -> StoreState:
@@ -98,7 +100,7 @@ class LanceStore:
             if request.dense is not None:
                 check_dense(request.dense, self._specs[request.index].dimension, f"requests[{position}].dense")
             check_filter(request.filter)
-        async with _reading(timeout_s):
+        async with self._reading(timeout_s):
             return [await self._require(request.index).search(request) for request in requests]
 
     async def retrieve(
@@ -112,7 +114,7 @@ class LanceStore:
     ) -> dict[str, StoredPoint]:
         """Reads points by `memory_id`."""
         table = self._require(index)
-        async with _reading(timeout_s):
+        async with self._reading(timeout_s):
             points = await table.retrieve(generation, memory_ids, with_vectors=with_vectors)
         return {point.memory_id: point for point in points}
 
@@ -130,7 +132,7 @@ class LanceStore:
         table = self._require(index)
         check_cursor(after)
         check_filter(condition)
-        async with _reading(timeout_s):
+        async with self._reading(timeout_s):
             return await table.scroll(generation, condition, limit, after)
 
     async def count(
@@ -144,7 +146,7 @@ class LanceStore:
         """Counts matching points exactly."""
         table = self._require(index)
         check_filter(condition)
-        async with _reading(timeout_s):
+        async with self._reading(timeout_s):
             return await table.count(generation, condition)
 
     async def facet(
@@ -160,7 +162,7 @@ class LanceStore:
         table = self._require(index)
         check_facet(key)
         check_filter(condition)
-        async with _reading(timeout_s):
+        async with self._reading(timeout_s):
             return await table.facet(generation, key, condition)
 
     async def flush(self) -> None:
@@ -170,6 +172,32 @@ class LanceStore:
                 for table in self._tables.values():
                     await table.compact()
                 await in_thread(self._durable.sync)
+
+    async def purge(self, index: str) -> bool:
+        """Writes the rows of an index into new files and deletes all others; always True. Writes wait meanwhile, reads do not.
+
+        Raises:
+            NotFoundError: The index was not ensured.
+            DependencyDownError: LanceDB failed, or kept an older version; trying again is harmless.
+        """
+        table = self._require(index)
+        async with self._writing:
+            with _translated():
+                await table.rewrite()
+                # Those that began before may read the files that go now.
+                await self._readers.drained()
+                await table.forget_versions()
+                await in_thread(self._durable.sync)
+        return True
+
+    @asynccontextmanager
+    async def _reading(self, timeout_s: float) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(timeout_s):
+                with self._readers.reading(), _translated():
+                    yield
+        except TimeoutError:
+            raise DeadlineError(f"LanceDB did not answer within {timeout_s * 1000:.0f} ms", wait_ms=round(timeout_s * 1000)) from None
 
     def _require(self, index: str) -> IndexTable:
         table = self._tables.get(index)
@@ -187,16 +215,6 @@ def _joined(operations: Sequence[Operation]) -> Iterator[Operation]:
             yield UpsertPoints(upserts[0].index, tuple(point for each in upserts for point in each.points))
         else:
             yield from members
-
-
-@asynccontextmanager
-async def _reading(timeout_s: float) -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout(timeout_s):
-            with _translated():
-                yield
-    except TimeoutError:
-        raise DeadlineError(f"LanceDB did not answer within {timeout_s * 1000:.0f} ms", wait_ms=round(timeout_s * 1000)) from None
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import pyarrow as pa
 from lancedb import AsyncConnection, AsyncTable
 from lancedb.query import ColumnOrdering
 
-from atlas.errors import SchemaMismatchError
+from atlas.errors import DependencyDownError, SchemaMismatchError
 
 from ...conditions import StoreFilter
 from ...operations import (
@@ -43,6 +43,8 @@ WRITES_BEFORE_COMPACTION = 32
 """Each write makes a fragment and a version; so many of them are merged at the next flush."""
 _KEEP_VERSIONS = timedelta(minutes=2)
 """Older versions are deleted with a compaction: longer than any read may take."""
+_SHORTEST = timedelta(milliseconds=1)
+"""LanceDB counts the age of a version in these."""
 _VECTOR_COLUMNS = ["dense", "terms", "weights"]
 
 
@@ -161,6 +163,23 @@ class IndexTable:
         if self._writes >= WRITES_BEFORE_COMPACTION:
             self._writes = 0
             await self._table.optimize(cleanup_older_than=_KEEP_VERSIONS)
+
+    async def rewrite(self) -> None:
+        """Writes every row into new files: a compaction leaves files alone of which little was deleted."""
+        await self._table.update(updates_sql={"generation": "generation"})
+        self._writes = 0
+
+    async def forget_versions(self) -> None:
+        """Deletes every file that the newest version does not need, also those of writes that never ended; nobody may read an older one.
+
+        Raises:
+            DependencyDownError: Some were kept, as those are that a clock which went back takes for new.
+        """
+        await asyncio.sleep(2 * _SHORTEST.total_seconds())
+        await self._table.optimize(cleanup_older_than=_SHORTEST, delete_unverified=True)
+        kept = len(await self._table.list_versions())  # type: ignore[no-untyped-call]
+        if kept > 1:
+            raise DependencyDownError(f"table {self._spec.name} still has {kept} versions", reason="VERSIONS_KEPT", version_count=kept)
 
     async def condition(self, generation: str, condition: StoreFilter | None) -> str:
         """Returns a filter inside a generation as SQL; reads payloads for what SQL cannot say."""

@@ -45,6 +45,7 @@ from .collections import ensure_collection
 from .connection import Connection, translated
 from .filters import Filters, having
 from .projection import project
+from .purging import purge
 from .search import Searches
 
 ITEMS_A_MESSAGE = 64
@@ -205,6 +206,13 @@ class QdrantStore:
                 timeout=_whole(timeout_s),
             )
         return {str(hit.value): hit.count for hit in answer.hits}
+
+    async def purge(self, index: str) -> bool:
+        """Asks the server to build segments with deleted points anew; always False, since it does not tell what its files hold."""
+        self._require(index)
+        async with self._connection.calling(None):
+            await purge(self._client, index, settle_s=self._flush_wait_s)
+        return False
 
     async def flush(self) -> None:
         """Waits until twice the server's flush interval has passed since the last write.
