@@ -149,7 +149,9 @@ async def upkeep(opened: Opened, server: RunningServer, names: Sequence[str]) ->
         retire=delete_outlived_regularly(writer, clock, retention_days=settings.retired_generation_days),
         prune=prune_regularly(database, clock, **retention),
         compact=compact_regularly(database, clock, settings.ledger_policy),
-        project=opened.projector.run(interval_s=settings.projection_interval_ms / 1000),
+        project=opened.projector.run(
+            interval_s=settings.projection_interval_ms / 1000, flush_interval_s=settings.projection_flush_interval_ms / 1000
+        ),
         report=report_engine(opened.store, set_serving),
         disk=database.watch(),
     ):

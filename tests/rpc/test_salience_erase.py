@@ -7,10 +7,13 @@ from pathlib import Path
 from uuid import UUID
 
 import grpc
+import pytest
 
+from atlas import failpoints
 from atlas.passages import content_sha256
+from services.memory.failpoints import FAILPOINTS
 from tests.rpc.ledger_part import CLEAN, DAY_S, PIN, ledger_service, scope, search
-from tests.rpc.memory_part import failure_of, query, upsert, write
+from tests.rpc.memory_part import failure_of, id_of, query, upsert, write
 
 SECRET = "the treasure of {} lies under the crooked oak at Kilmarnock"
 
@@ -68,6 +71,34 @@ async def test_a_text_that_was_edited_or_deleted_before_leaves_nothing_in_the_da
         await ledger.store("gone", text="edited since")
         await ledger.erase(ids={"memory_ids": [gone]})
     assert holders(tmp_path, b"crooked oak", b"edited since") == {}
+
+
+@pytest.mark.parametrize("kind", ["ids", "source", "domain", "principal"])
+async def test_an_erasure_that_ended_before_it_was_scrubbed_is_finished_by_its_repetition(tmp_path: Path, kind: str) -> None:
+    async with ledger_service(tmp_path, flush_interval_ms=600_000) as ledger:
+        await ledger.store("kept")
+        gone = id_of("gone")
+        secret = write("gone", SECRET.format("gone"), source="file:///secret.md", domain="secret")
+        await ledger.memory.memories.UpsertMemories(upsert(secret), timeout=20)
+        await ledger.record(search("s1", {gone: 0.9}, caller=scope(principal="bert-the-unforgettable")))
+        selections = {
+            "ids": {"ids": {"memory_ids": [gone]}},
+            "source": {"source": {"collection": "notes", "source": "file:///secret.md"}},
+            "domain": {"domain": "secret"},
+            "principal": {"principal": "bert-the-unforgettable"},
+        }
+        failpoints.arm({failpoints.VARIABLE: "ledger.erase.committed=error:EIO"}, FAILPOINTS)
+        try:
+            failure = await failure_of(ledger.erase(**selections[kind], request_id="e1"))
+        finally:
+            failpoints.arm({}, FAILPOINTS)
+        assert failure.code is grpc.StatusCode.INTERNAL
+        needles = (b"bert-the-unforgettable",) if kind == "principal" else (b"crooked oak", gone.encode(), UUID(gone).bytes)
+        assert holders(tmp_path, *needles), "there was nothing left to do"
+        receipt = (await ledger.erase(**selections[kind], request_id="e1")).receipt
+        assert (receipt.verified, receipt.event_count) == (True, 1)
+        assert holders(tmp_path, *needles) == {}
+        assert (await ledger.erase(**selections[kind], request_id="e1")).receipt == receipt
 
 
 async def test_a_source_and_a_domain_are_erased_whole_and_nothing_beside_them(tmp_path: Path) -> None:

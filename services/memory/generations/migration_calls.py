@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 from atlas import deadlines
 from atlas.clock import Clock
 from atlas.errors import InvalidInputError
+from atlas.failpoints import failpoint
 from atlas.memory.v1 import collection_pb2 as pb
 from atlas.type.v1 import type_pb2
 
@@ -76,6 +77,7 @@ class MigrationCalls:
         spaces = await self._database.read(lambda connection: _startable(connection, migration, key))
         if spaces is not None:
             await self._store.ensure_index(spaces.index)
+            failpoint("generation.index.after")
 
         def write(connection: sqlite3.Connection, _: int) -> Written[bytes]:
             changed = changes.start(connection, migration)
@@ -112,6 +114,7 @@ class MigrationCalls:
             return Written(pb.SwitchGenerationResponse(collection=describe(connection, tenant, request.name), operation=operation))
 
         done = await self._writer.submit(write, durability=Durability.POWER_LOSS, deadline=deadlines.current())
+        failpoint("generation.switch.after")
         self._holds.release(tenant, request.name)
         return done.answer
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from atlas.deadlines import Deadline
+from atlas.failpoints import failpoint
 
 from ..catalog import collections as catalog
 from ..catalog.collections import Collection
@@ -94,6 +95,7 @@ class Verifier:
         """
         subject, counts = await self._counted(tenant, name, sample_count, begin, deadline)
         target = subject.target
+        failpoint("generation.verify.counted")
         looked_up = await self._looked_up(subject, deadline.remaining_s)
         verification = Verification(
             subject.source, target, subject.memory_count, *counts, subject.due.due, subject.due.failed, len(subject.sample), *looked_up
@@ -102,6 +104,7 @@ class Verifier:
         await self._database.write(
             lambda connection: roles.mark_verified(connection, target.generation, verified=verified), durability=Durability.POWER_LOSS
         )
+        failpoint("generation.verify.after")
         return replace(verification, target=replace(target, verified=verified))
 
     async def _counted(self, tenant: str, name: str, sample_count: int, begin: str, deadline: Deadline) -> tuple[_Subject, tuple[int, int]]:

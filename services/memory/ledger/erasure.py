@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from atlas.clock import Clock
 from atlas.deadlines import Deadline
+from atlas.failpoints import failpoint
 from atlas.memory.v1 import salience_pb2 as pb
 from atlas.salience import SalienceRule
 from atlas.type.v1 import salience_pb2 as common_pb2
@@ -63,12 +64,11 @@ Selection = OfIds | OfSource | OfDomain | OfPrincipal
 
 @dataclass(slots=True)
 class _Outcome:
-    """What the transaction found; it stays empty for a repeated request."""
+    """What the transaction found; None for a repeated request."""
 
-    rows: Sequence[MemoryRow] = ()
+    rows: Sequence[MemoryRow] | None = None
     places: Sequence[tuple[str, str]] = ()
     """Index and generation of the rows."""
-    receipt_id: str = ""
 
 
 class Eraser:
@@ -85,7 +85,7 @@ class Eraser:
         self._new_id = new_id
 
     async def erase(self, scope: Scope, selection: Selection, key: RequestKey, *, deadline: Deadline) -> pb.EraseResponse:
-        """Erases and gives the receipt; a repeated request gets the first one.
+        """Erases and gives the receipt; a repeated request gets the first one, and is finished if a crash left it half done.
 
         Raises:
             NotFoundError: The collection does not exist.
@@ -99,14 +99,19 @@ class Eraser:
             return self._erase(connection, scope, selection, outcome, now_s)
 
         done = await self._writer.submit(once(work, key, time_s=now_s), durability=Durability.POWER_LOSS, deadline=deadline)
+        failpoint("ledger.erase.committed")
         reply = pb.EraseResponse.FromString(done.answer)
-        if not outcome.receipt_id:
+        if reply.receipt.verified:
             return reply
-        # The text is still in the journal, the engine's log and the free pages of the file.
+        # The text is still in the journal, the engine's log and the free pages of the file. So it is for who repeats a request whose
+        # first attempt ended before this.
         await self._writer.flush()
+        failpoint("ledger.erase.flushed")
         await self._database.scrub()
+        failpoint("ledger.erase.scrubbed")
         reply.receipt.verified = not await self._remains(scope, selection, outcome)
         await self._database.write(_keeping(scope.tenant, reply, key), durability=Durability.POWER_LOSS)
+        failpoint("ledger.erase.verified")
         return reply
 
     def _erase(self, connection: sqlite3.Connection, scope: Scope, selection: Selection, outcome: _Outcome, now_s: float) -> Written[bytes]:
@@ -116,28 +121,42 @@ class Eraser:
             erased = erasing.erase_principal(connection, scope, selection.principal, self._rule, time_s=now_s)
         elif rows:
             erased = erasing.erase_memories(connection, scope.tenant, [row.memory_id for row in rows])
+            failpoint("ledger.erase.evidence")
             outcome.places = sorted({(catalog.index_of(connection, row.generation), row.generation) for row in rows})
             operations = deletions.delete_rows(connection, scope.tenant, rows, forget)
         else:
             erased = Erased(0, 0, 0, 0)
-        outcome.rows, outcome.receipt_id = rows, self._new_id()
-        reply = _reply(rows, erased, outcome.receipt_id, round(now_s * 1e6))
+        outcome.rows, receipt_id = rows, self._new_id()
+        reply = _reply(rows, erased, receipt_id, round(now_s * 1e6))
         connection.execute(
             "INSERT INTO erasure VALUES (?, ?, ?, ?)",
-            (scope.tenant, outcome.receipt_id, round(now_s * 1e6), reply.receipt.SerializeToString()),
+            (scope.tenant, receipt_id, round(now_s * 1e6), reply.receipt.SerializeToString()),
         )
+        failpoint("ledger.erase.receipt")
         return Written(reply.SerializeToString(), operations)
 
     async def _remains(self, scope: Scope, selection: Selection, outcome: _Outcome) -> bool:
         if isinstance(selection, OfPrincipal):
             principal = selection.principal
             return await self._database.scan(lambda connection: erasing.principal_remains(connection, scope, principal))
-        memory_ids = [row.memory_id for row in outcome.rows]
+        if outcome.rows is None:
+            return await self._remains_of_repeated(scope, selection)
+        return await self._remain(scope, [row.memory_id for row in outcome.rows], outcome.places)
+
+    async def _remains_of_repeated(self, scope: Scope, selection: Selection) -> bool:
+        """Looks for what a request names whose transaction was committed by an earlier attempt: only the ids that it lists are known."""
+        if not isinstance(selection, OfIds):
+            return bool(await self._database.read(lambda connection: _rows(connection, scope, selection)))
+        every = await self._database.read(catalog.every_collection)
+        places = sorted({(one.index, one.generation) for one in every if one.tenant == scope.tenant})
+        return await self._remain(scope, list(selection.memory_ids), places)
+
+    async def _remain(self, scope: Scope, memory_ids: Sequence[str], places: Sequence[tuple[str, str]]) -> bool:
         if not memory_ids:
             return False
         if await self._database.scan(lambda connection: erasing.memories_remain(connection, scope.tenant, memory_ids)):
             return True
-        found = [await self._store.retrieve(index, generation, memory_ids) for index, generation in outcome.places]
+        found = [await self._store.retrieve(index, generation, memory_ids) for index, generation in places]
         return any(found)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from atlas.clock import Clock
 from atlas.errors import AtlasError
+from atlas.failpoints import failpoint
 from atlas.salience import SalienceRule
 
 from ..persistence.database import Database
@@ -18,8 +19,6 @@ from .metrics import LedgerMetrics
 
 PAGE_MARKS = 256
 """Most marks that one message to the store follows."""
-FLUSH_INTERVAL_S = 300.0
-"""Least time between the flushes that let marks go."""
 
 logger = logging.getLogger(__name__)
 
@@ -54,14 +53,14 @@ class SalienceProjector:
 
         self._store.on_restart = restarted
 
-    async def run(self, *, interval_s: float) -> None:
-        """Projects for ever, until it is cancelled."""
+    async def run(self, *, interval_s: float, flush_interval_s: float) -> None:
+        """Projects for ever, until it is cancelled; flushes the store no sooner than `flush_interval_s` after the last time."""
         while True:
             await asyncio.sleep(interval_s)
             try:
                 while await self.project_page():
                     pass
-                if self.durable < self._projected and self._clock.monotonic() - self._flushed_s >= FLUSH_INTERVAL_S:
+                if self.durable < self._projected and self._clock.monotonic() - self._flushed_s >= flush_interval_s:
                     await self.flush()
             except (AtlasError, sqlite3.OperationalError) as error:
                 # The marks stay; the next round tries again.
@@ -77,10 +76,12 @@ class SalienceProjector:
         values, last = await self._database.read(lambda connection: _next(connection, self._projected, now_s, self._rule))
         if last == self._projected:
             return False
+        failpoint("projection.read.after")
         if values:
             await self._store.project([SalienceProjection(*place, value) for place, value in values.items()])
             self._metrics.projections.inc()
             self._metrics.projected.inc(sum(map(len, values.values())))
+        failpoint("projection.sent.after")
         if life == self._life:
             self._projected = last
         return True
@@ -93,6 +94,7 @@ class SalienceProjector:
         """
         life, projected = self._life, self._projected
         await self._store.flush()
+        failpoint("projection.flush.after")
         self._flushed_s = self._clock.monotonic()
         if life == self._life:
             self.durable = projected
