@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from pathlib import Path
 from uuid import UUID
@@ -99,6 +100,15 @@ async def test_an_erasure_that_ended_before_it_was_scrubbed_is_finished_by_its_r
         assert (receipt.verified, receipt.event_count) == (True, 1)
         assert holders(tmp_path, *needles) == {}
         assert (await ledger.erase(**selections[kind], request_id="e1")).receipt == receipt
+
+
+async def test_erasures_at_the_same_time_are_all_verified(tmp_path: Path) -> None:
+    async with ledger_service(tmp_path, flush_interval_ms=100) as ledger:
+        ids = await ledger.store(*(f"gone-{number}" for number in range(40)), text=SECRET)
+        for begin in range(0, 40, 8):
+            replies = await asyncio.gather(*(ledger.erase(ids={"memory_ids": [one]}) for one in ids[begin : begin + 8]))
+            assert all(reply.receipt.verified for reply in replies)
+        assert holders(tmp_path, b"crooked oak") == {}
 
 
 async def test_a_source_and_a_domain_are_erased_whole_and_nothing_beside_them(tmp_path: Path) -> None:
