@@ -7,6 +7,7 @@ import random
 import shutil
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import grpc.aio
@@ -74,10 +75,13 @@ class Ground:
         """Waits, but not for ever, and for no service whose callers were told something wrong."""
         task = asyncio.ensure_future(condition)
         await asyncio.wait([task, *self._work], timeout=PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
-        self.raise_ended()
         if not task.done():
             task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+            self.raise_ended()
             raise ViolationError(f"{what}: nothing happened for {PATIENCE_S:.0f} s; the service is {'up' if self.part.alive else 'down'}")
+        self.raise_ended()
         task.result()
 
     def raise_ended(self) -> None:

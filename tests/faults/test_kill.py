@@ -1,6 +1,7 @@
 """A few kills of the matrix; `python -m tests.faults kill` runs all of it.
 
-`ATLAS_TEST_FAULT_KILLS` is the number of kills, `ATLAS_TEST_SEED` repeats a run's choices.
+`ATLAS_TEST_FAULT_KILLS` is the number of kills, `ATLAS_TEST_WRITER_KILLS` that of the kills under 32 callers, `ATLAS_TEST_SEED` repeats a
+run's choices.
 """
 
 from __future__ import annotations
@@ -17,29 +18,47 @@ from services.memory.failpoints import FAILPOINTS
 
 from .kill import AT_CREATION, AT_START, AT_STOP, order_of, run_matrix
 from .part import Part, nursery
+from .tour import tour
 
 KILLS = int(os.environ.get("ATLAS_TEST_FAULT_KILLS", "0"))
 SEED = int(os.environ.get("ATLAS_TEST_SEED") or random.SystemRandom().randrange(1 << 32))
+WRITER_KILLS = int(os.environ.get("ATLAS_TEST_WRITER_KILLS", "3"))
+ALWAYS = ["restore.tables.after", "generation.switch.pointed"]
+"""What must not be half done."""
 FEW = [
-    "database.commit.after",
-    "engine.operation.after",
-    "start.replay.part",
-    "flush.engine.after",
-    "start.schema.before",
-    "journal.append.after",
+    *("database.commit.after", "engine.operation.after", "start.replay.part", "flush.engine.after", "start.schema.before"),
+    *("ledger.revoke.marked", "ledger.erase.committed", "source.rows.after", "projection.sent.after", "snapshot.rename.after"),
+    *("ledger.checkpoint.added", "restore.switch.after", "generation.fill.marked", "build.swap.current", "engine.reopen.loaded"),
 ]
-"""One place of each kind; which of them are hit in the middle of what follows from the seed."""
+"""One place of each kind, of which some are taken; which of them are hit in the middle of what follows from the seed."""
+UNDER_WRITERS = ["database.commit.after", "engine.operation.after", "ledger.sums.states", "writer.apply.after", "store.message.after"]
 
 
 @pytest.mark.timeout(240 + 20 * KILLS)
 async def test_nothing_acknowledged_is_lost_or_doubled_by_kills_at_failpoints(tmp_path: Path) -> None:
-    names = order_of(KILLS, SEED) if KILLS else random.Random(SEED).sample(FEW, len(FEW))
+    names = order_of(KILLS, SEED) if KILLS else [*ALWAYS, *random.Random(SEED).sample(FEW, 4)]
     figures = await run_matrix(names, seed=SEED, folder=tmp_path)
     print(f"\nATLAS_TEST_SEED={SEED} {figures}")
     assert not figures.violations, str(figures)
     assert sum(figures.kills.values()) >= len(names), str(figures)
     assert figures.acknowledged
     assert figures.comparisons >= len(names)
+    assert figures.proofs or any(name.startswith("ledger.checkpoint.") for name in names)
+
+
+@pytest.mark.timeout(240 + 30 * WRITER_KILLS)
+async def test_32_writers_searches_and_kills_together_leave_the_digests_of_the_same_calls_without_kills(tmp_path: Path) -> None:
+    figures = await run_matrix(order_of(WRITER_KILLS, SEED, UNDER_WRITERS), seed=SEED, folder=tmp_path, callers=32)
+    print(f"\nATLAS_TEST_SEED={SEED} {figures}")
+    assert not figures.violations, str(figures)
+    assert sum(figures.kills.values()) >= WRITER_KILLS, str(figures)
+    assert figures.proofs == 1
+    assert figures.searches
+
+
+@pytest.mark.timeout(240)
+async def test_every_failpoint_is_passed_by_what_the_matrix_does(tmp_path: Path) -> None:
+    assert await tour(tmp_path, seed=SEED) == set(FAILPOINTS)
 
 
 @pytest.mark.timeout(240)

@@ -77,13 +77,15 @@ async def test_a_text_that_was_edited_or_deleted_before_leaves_nothing_in_the_da
 @pytest.mark.parametrize("kind", ["ids", "source", "domain", "principal"])
 async def test_an_erasure_that_ended_before_it_was_scrubbed_is_finished_by_its_repetition(tmp_path: Path, kind: str) -> None:
     async with ledger_service(tmp_path, flush_interval_ms=600_000) as ledger:
-        await ledger.store("kept")
+        _, deleted = await ledger.store("kept", "deleted")
+        await ledger.record(search("s0", {deleted: 0.5}))
+        await ledger.forget(deleted)
         gone = id_of("gone")
         secret = write("gone", SECRET.format("gone"), source="file:///secret.md", domain="secret")
         await ledger.memory.memories.UpsertMemories(upsert(secret), timeout=20)
         await ledger.record(search("s1", {gone: 0.9}, caller=scope(principal="bert-the-unforgettable")))
         selections = {
-            "ids": {"ids": {"memory_ids": [gone]}},
+            "ids": {"ids": {"memory_ids": [gone, deleted]}},
             "source": {"source": {"collection": "notes", "source": "file:///secret.md"}},
             "domain": {"domain": "secret"},
             "principal": {"principal": "bert-the-unforgettable"},

@@ -141,21 +141,28 @@ class Eraser:
             return await self._database.scan(lambda connection: erasing.principal_remains(connection, scope, principal))
         if outcome.rows is None:
             return await self._remains_of_repeated(scope, selection)
-        return await self._remain(scope, [row.memory_id for row in outcome.rows], outcome.places)
-
-    async def _remains_of_repeated(self, scope: Scope, selection: Selection) -> bool:
-        """Looks for what a request names whose transaction was committed by an earlier attempt: only the ids that it lists are known."""
-        if not isinstance(selection, OfIds):
-            return bool(await self._database.read(lambda connection: _rows(connection, scope, selection)))
-        every = await self._database.read(catalog.every_collection)
-        places = sorted({(one.index, one.generation) for one in every if one.tenant == scope.tenant})
-        return await self._remain(scope, list(selection.memory_ids), places)
-
-    async def _remain(self, scope: Scope, memory_ids: Sequence[str], places: Sequence[tuple[str, str]]) -> bool:
+        memory_ids = [row.memory_id for row in outcome.rows]
         if not memory_ids:
             return False
         if await self._database.scan(lambda connection: erasing.memories_remain(connection, scope.tenant, memory_ids)):
             return True
+        return await self._points_remain(memory_ids, outcome.places)
+
+    async def _remains_of_repeated(self, scope: Scope, selection: Selection) -> bool:
+        """Looks for what a request names whose transaction was committed by an earlier attempt.
+
+        Which memories there were is no longer known, only which the request lists.
+        """
+        if await self._database.read(lambda connection: bool(_rows(connection, scope, selection))):
+            return True
+        memory_ids, places = await self._database.read(lambda connection: _gone(connection, scope.tenant, selection))
+        if not memory_ids:
+            return False
+        if await self._database.scan(lambda connection: erasing.rows_remain(connection, scope.tenant, memory_ids)):
+            return True
+        return await self._points_remain(memory_ids, places)
+
+    async def _points_remain(self, memory_ids: Sequence[str], places: Sequence[tuple[str, str]]) -> bool:
         found = [await self._store.retrieve(index, generation, memory_ids) for index, generation in places]
         return any(found)
 
@@ -173,6 +180,15 @@ def _rows(connection: sqlite3.Connection, scope: Scope, selection: Selection) ->
         case OfPrincipal():
             rows = []
     return memory_rows.within(scope, rows)
+
+
+def _gone(connection: sqlite3.Connection, tenant: str, selection: Selection) -> tuple[list[str], list[tuple[str, str]]]:
+    """Reads which memories of a list are in no catalog, and index and generation of all places where a tenant's may be."""
+    if not isinstance(selection, OfIds):
+        return [], []
+    there = memory_rows.find_rows(connection, tenant, selection.memory_ids)
+    places = {(one.index, one.generation) for one in catalog.every_collection(connection) if one.tenant == tenant}
+    return [one for one in selection.memory_ids if one not in there], sorted(places)
 
 
 def _reply(rows: Sequence[MemoryRow], erased: Erased, receipt_id: str, time_us: int) -> pb.EraseResponse:
