@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 import shutil
+import signal
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Any
 
 import grpc.aio
@@ -21,6 +21,8 @@ from .oracle import Tally
 from .part import Part
 
 PATIENCE_S = 60.0
+_MOST_ENDS = 2
+"""How often a service may end by itself until it serves."""
 
 
 class Ground:
@@ -37,6 +39,7 @@ class Ground:
         ]
         self.folded = False
         """Whether events of this folder are in checkpoints, which no repetition of the calls would bring about."""
+        self._ended_by_itself = 0
         self._work: list[asyncio.Task[None]] = []
 
     def begin(self) -> None:
@@ -72,16 +75,20 @@ class Ground:
         await self.waited(asyncio.gather(*(caller.pause() for caller in self.callers)), f"callers {when}")
 
     async def waited(self, condition: Awaitable[Any], what: str) -> None:
-        """Waits, but not for ever, and for no service whose callers were told something wrong."""
+        """Waits, but not for ever, and for no service whose callers were told something wrong; starts it where a kill ended it."""
         task = asyncio.ensure_future(condition)
-        await asyncio.wait([task, *self._work], timeout=PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-            self.raise_ended()
-            raise ViolationError(f"{what}: nothing happened for {PATIENCE_S:.0f} s; the service is {'up' if self.part.alive else 'down'}")
-        self.raise_ended()
+        give_up = time.monotonic() + PATIENCE_S
+        try:
+            while not task.done():
+                await asyncio.wait([task, *self._work], timeout=0.2, return_when=asyncio.FIRST_COMPLETED)
+                self.raise_ended()
+                if time.monotonic() > give_up:
+                    raise ViolationError(f"{what}: nothing happened for {PATIENCE_S:.0f} s")
+                await self.revive()
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait([task])
         task.result()
 
     def raise_ended(self) -> None:
@@ -110,13 +117,25 @@ class Ground:
         return await method(request, timeout=timeout_s)
 
     async def revive(self) -> None:
-        """Starts the service where it is down; does not wait until it serves."""
-        if not self.part.alive:
-            await self.part.start()
+        """Starts the service where it is down; does not wait until it serves.
+
+        Raises:
+            ViolationError: It ended by itself, and so it did before.
+        """
+        if self.part.alive:
+            return
+        status = None if self.part.ended is None else self.part.ended.result()
+        if status not in (None, 0, -signal.SIGKILL):
+            # One whose engine is killed before it has ever served ends too; whoever supervises it starts it again.
+            self._ended_by_itself += 1
+            if self._ended_by_itself > _MOST_ENDS:
+                raise ViolationError(f"the service ended by itself ({status}): {self.part.log.read_text().splitlines()[-2:]}")
+        await self.part.start()
 
     async def serving(self) -> None:
         """Waits until it serves, and starts it where it is down."""
         give_up = time.monotonic() + PATIENCE_S
+        self._ended_by_itself = 0
         while not await self.serves():
             self.raise_ended()
             await self.revive()

@@ -115,7 +115,7 @@ class Matrix:
                 if sum(self.figures.kills.values()) % 50 == 0:
                     told(f"{sum(self.figures.kills.values())} kills, {time.monotonic() - begin:.0f} s, {len(waiting)} to come")
             await self._prove("at the end")
-        except ViolationError as error:
+        except (ViolationError, grpc.aio.AioRpcError) as error:
             self.figures.violations.append(str(error))
         finally:
             self._count()
@@ -125,7 +125,7 @@ class Matrix:
     async def _named(self, name: str) -> bool:
         try:
             return await self._round(name)
-        except ViolationError as error:
+        except (ViolationError, grpc.aio.AioRpcError) as error:
             raise ViolationError(f"kill at {name}: {error}") from error
 
     async def _round(self, name: str) -> bool:

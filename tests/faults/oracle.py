@@ -131,8 +131,11 @@ class Caller:
             try:
                 return await method(request, timeout=CALL_S, wait_for_ready=self.again)
             except grpc.aio.AioRpcError as error:
-                if error.code() not in OUTAGE or not self.again:
+                if not self.again:
                     raise
+                if error.code() not in OUTAGE:
+                    said = f"{error.code().name} {error.details()}"
+                    raise ViolationError(f"{self.name}: {type(request).__name__} of step {self.number} was refused: {said}") from error
                 self.tally.repeated += 1
                 await asyncio.sleep(0.02)
 
