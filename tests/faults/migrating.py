@@ -39,7 +39,8 @@ async def migrates(ground: Ground, arm: Callable[[], None], done: Callable[[], b
     verified = await ground.answered(ground.memory.collections.VerifyMigration, _named(collection_pb2.VerifyMigrationRequest))
     require(verified.verified, f"what was filled through kills does not hold: {list(verified.findings)}")
     generation = await _moved_to(ground, OTHER, ground.memory.collections.SwitchGeneration, _named(collection_pb2.SwitchGenerationRequest))
-    await _moved_to(ground, FINGERPRINT, ground.memory.collections.RollbackGeneration, _named(collection_pb2.RollbackGenerationRequest))
+    back = _named(collection_pb2.RollbackGenerationRequest, request_id=f"from {generation}")
+    await _moved_to(ground, FINGERPRINT, ground.memory.collections.RollbackGeneration, back)
     await _deleted(ground, generation)
 
 
@@ -81,16 +82,15 @@ async def _filled(ground: Ground, operation_id: str) -> int:
 
 
 async def _moved_to(ground: Ground, fingerprint: str, method: Callable[..., Any], request: Any) -> str:
-    """Has the collection served from the generation of a space, whatever a kill answers; returns the id of that generation."""
+    """Has the collection served from the generation of a space, by a call that is made again if a kill answers it; returns its id."""
     try:
         await ground.tried(method, request)
     except grpc.aio.AioRpcError as error:
         if error.code() not in OUTAGE:
             raise
         await ground.serving()
-        if (await _serving(ground))[0] != fingerprint:
-            await _compare(ground)
-            await ground.answered(method, request)
+        await _compare(ground)
+        await ground.answered(method, request)
     found, generation = await _serving(ground)
     require(found == fingerprint, f"the collection serves {found} after the call to have it serve {fingerprint}")
     await _compare(ground)
