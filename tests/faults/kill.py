@@ -22,6 +22,7 @@ from .errands import errand_of
 from .expected import COLLECTION, ViolationError, require
 from .ground import PATIENCE_S, Ground
 from .part import Nursery, Part, nursery
+from .projected import check_projected
 
 CALLERS = 4
 AT_START = frozenset(name for name in FAILPOINTS if name.startswith(("start.", "retention."))) | {
@@ -115,6 +116,7 @@ class Matrix:
                 if sum(self.figures.kills.values()) % 50 == 0:
                     told(f"{sum(self.figures.kills.values())} kills, {time.monotonic() - begin:.0f} s, {len(waiting)} to come")
             await self._prove("at the end")
+            await check_projected(self._ground)
         except (ViolationError, grpc.aio.AioRpcError) as error:
             self.figures.violations.append(str(error))
         finally:
@@ -250,5 +252,5 @@ async def run_matrix(
         matrix = Matrix(Ground(part, memory, seed, callers), nurse, folder, seed)
         await matrix.run(names, told)
         if part.alive:
-            require(await part.stop() == 0 or matrix.figures.violations, "the service did not end well")
+            await part.kill()
         return matrix.figures
