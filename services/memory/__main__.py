@@ -104,7 +104,7 @@ async def running(settings: MemorySettings, clock: Clock | None = None) -> Async
             await recover(writer, database, store)
             registry = new_registry()
             metrics = LedgerMetrics(registry, commit_count=lambda: database.commit_count)
-            projector = SalienceProjector(database, store, rule=settings.salience_rule, clock=clock, metrics=metrics)
+            projector = SalienceProjector(database, store, writer, rule=settings.salience_rule, clock=clock, metrics=metrics)
             projector.attach()
             opened = Opened(settings, database, store, writer, analyzer, preparing, projector, metrics, clock)
             services = build_services(opened)

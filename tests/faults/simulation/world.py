@@ -167,7 +167,7 @@ class Machine:
             await startup.fit_ledger(database, self.clock, self.settings.ledger_policy)
             await startup.recover(writer, database, engine)
             metrics = LedgerMetrics(new_registry(), commit_count=lambda: database.commit_count)
-            projector = SalienceProjector(database, engine, rule=self.settings.salience_rule, clock=self.clock, metrics=metrics)
+            projector = SalienceProjector(database, engine, writer, rule=self.settings.salience_rule, clock=self.clock, metrics=metrics)
             projector.attach()
             opened = program.Opened(self.settings, database, engine, writer, self.analyzer, _Inline(), projector, metrics, self.clock)  # type: ignore[arg-type]
             with patch.object(program, "new_id", lambda: str(uuid.UUID(int=self.chance.getrandbits(128), version=4))):
