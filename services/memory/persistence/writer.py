@@ -193,7 +193,7 @@ class Writer:
             if operations:
                 await self._apply_until_done(operations, adds_only=all(job.written.adds_only for job in jobs if job.written.operations))
             failpoint("writer.apply.after")
-            self._note_applied(max(job.seq for job in jobs))
+            self._note_applied(max((job.seq for job in jobs), default=0))
             for job in jobs:
                 if not job.future.done():
                     job.future.set_result(Acknowledged(job.written.answer, job.queue_s))
