@@ -54,10 +54,11 @@ async def restores(ground: Ground, arm: Callable[[], None], done: Callable[[], b
     await ground.pause("before a snapshot")
     service = ground.memory.snapshots
     made = await ground.answered(service.CreateSnapshot, snapshot_pb2.CreateSnapshotRequest(scope=scope()), timeout_s=_LONG_CALL_S)
-    then, kept = await check_counts(ground.memory, ground.state), [(caller.state, len(caller.log)) for caller in ground.callers]
+    then = await ground.looked(lambda: check_counts(ground.memory, ground.state))
+    kept = [(caller.state, len(caller.log)) for caller in ground.callers]
     await ground.go_on(8)
     await ground.pause("before a restore")
-    now = await check_counts(ground.memory, ground.state)
+    now = await ground.looked(lambda: check_counts(ground.memory, ground.state))
     request = snapshot_pb2.RestoreSnapshotRequest(
         scope=scope(), snapshot_id=made.snapshot.snapshot_id, replace=True, known_fingerprints=[FINGERPRINT]
     )
@@ -67,18 +68,16 @@ async def restores(ground: Ground, arm: Callable[[], None], done: Callable[[], b
     except grpc.aio.AioRpcError as error:
         if error.code() not in OUTAGE:
             raise
-        await ground.serving()
-        found = await digest(ground.memory)
-        restored = found == then
-        if not restored:
+        found = await ground.looked(lambda: digest(ground.memory))
+        if found != then:
             same("after a restore that a kill ended", now, found)
-            await compare(ground.memory, ground.state, time.time)
+            await ground.looked(lambda: compare(ground.memory, ground.state, time.time))
             await ground.answered(service.RestoreSnapshot, request, timeout_s=_LONG_CALL_S)
-    same("after a restore", then, await digest(ground.memory))
+    same("after a restore", then, await ground.looked(lambda: digest(ground.memory)))
     for caller, (state, length) in zip(ground.callers, kept, strict=True):
         caller.begin_anew(state)
         del caller.log[length:]
-    await compare(ground.memory, ground.state, time.time)
+    await ground.looked(lambda: compare(ground.memory, ground.state, time.time))
     await _delete(ground, made.snapshot.snapshot_id)
 
 

@@ -8,7 +8,7 @@ import shutil
 import signal
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc.aio
 
@@ -19,6 +19,8 @@ from .expected import CALL_S, COLLECTION, OUTAGE, State, ViolationError
 from .keeper import Keeper
 from .oracle import Tally
 from .part import Part
+
+T = TypeVar("T")
 
 PATIENCE_S = 60.0
 _MOST_ENDS = 2
@@ -115,6 +117,17 @@ class Ground:
         self.raise_ended()
         await self.revive()
         return await method(request, timeout=timeout_s)
+
+    async def looked(self, look: Callable[[], Awaitable[T]]) -> T:
+        """Looks at what is there, once more where a kill came in between."""
+        give_up = time.monotonic() + PATIENCE_S
+        while True:
+            await self.serving()
+            try:
+                return await look()
+            except grpc.aio.AioRpcError as error:
+                if error.code() not in OUTAGE or time.monotonic() > give_up:
+                    raise
 
     async def revive(self) -> None:
         """Starts the service where it is down; does not wait until it serves.

@@ -18,7 +18,7 @@ from tests.rpc.memory_part import Memory, stubs
 
 from .comparison import compare
 from .digests import Digest, check_counts, prove, same
-from .errands import errand_of
+from .errands import errand_of, migrates, restores, snapshots
 from .expected import COLLECTION, ViolationError, require
 from .ground import PATIENCE_S, Ground
 from .part import Nursery, Part, nursery
@@ -37,6 +37,8 @@ AT_FIRST_START = frozenset({"start.schema.before", "start.schema.after"})
 """Of those at start, the ones that matter in an empty folder."""
 QUIET = (AT_START | AT_STOP) - AT_FIRST_START - {"start.replay.part"}
 """Those that can be met with nothing under way, so that the digests before and after must be equal."""
+BESIDE_ERRANDS = 0.3
+"""Share of kills at places that every call passes that come while an errand is done, so that front and engine die in the middle of it."""
 CHANNEL_OPTIONS = [
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.min_reconnect_backoff_ms", 50),
@@ -172,9 +174,16 @@ class Matrix:
         self.figures.proofs += not self._ground.folded
 
     async def _die(self, name: str) -> bool:
-        errand = errand_of(name)
+        errand, plan = errand_of(name), f"{name}=kill"
+        if errand is None and name not in AT_START | AT_STOP | AT_CREATION and self._chance.random() < BESIDE_ERRANDS:
+            errand, plan = self._chance.choice((snapshots, restores, migrates)), f"{name}=kill@{self._chance.randrange(1, 40)}"
         if errand is not None:
-            await errand(self._ground, lambda: self._part.arm(f"{name}=kill"), lambda: not self._part.plan.exists())
+            await errand(self._ground, lambda: self._part.arm(plan), lambda: not self._part.plan.exists())
+            if self._part.plan.exists() and errand_of(name) is None:
+                # What was to happen so often goes on happening without the errand.
+                await self._ground.go_on(1)
+                if self._part.plan.exists():
+                    return await self._fired(name)
             return self._came_true(name)
         if name in AT_START:
             await self._part.kill()

@@ -100,7 +100,8 @@ async def _moved_to(ground: Ground, fingerprint: str, method: Callable[..., Any]
 async def _compare(ground: Ground) -> None:
     """Compares everything, asking in the space that serves."""
     fingerprint, _ = await _serving(ground)
-    await compare(ground.memory, ground.state, time.time, query if fingerprint == FINGERPRINT else _query)
+    ask = query if fingerprint == FINGERPRINT else _query
+    await ground.looked(lambda: compare(ground.memory, ground.state, time.time, ask))
 
 
 async def _serving(ground: Ground) -> tuple[str, str]:
@@ -119,4 +120,4 @@ async def _deleted(ground: Ground, generation: str) -> None:
         # One whose deletion was answered by a kill is gone.
         if error.code() is not grpc.StatusCode.NOT_FOUND:
             raise
-    await compare(ground.memory, ground.state, time.time)
+    await _compare(ground)
