@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import datetime
+from uuid import uuid4
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import aio
@@ -93,10 +94,13 @@ class AdministrationService(rpc.AdministrationServiceServicer):
         context: aio.ServicerContext[pb.RollbackGenerationRequest, pb.RollbackGenerationResponse],
     ) -> pb.RollbackGenerationResponse:
         """Goes back to the generation before."""
+        requests.check_request_id(request.request_id)
         operation, generations = await self._migrations.roll_back(
             self._scope(),
             self._collection(request.collection),
             embedder_address=_checked_address(request.embedder_address),
+            # One that was done must not be undone by the repetition of a call whose answer was lost.
+            request_id=request.request_id or str(uuid4()),
             deadline=deadlines.current(),
         )
         return pb.RollbackGenerationResponse(operation=operation, generation=_generation(generations.serving))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from typing import Annotated
+from uuid import uuid4
 
 import typer
 
@@ -81,7 +82,7 @@ async def _migrate(
 
 async def _roll_back(server: str, collection: str, embedder: str, *, quiet: bool) -> Operation:
     async with connect(server, 60.0) as client:
-        operation = await client.administration.roll_back(collection, embedder=embedder)
+        operation = await client.administration.roll_back(collection, embedder=embedder, request_id=str(uuid4()))
         return await follow(client, operation, quiet=quiet, until=lambda one: bool(one.failed) and one.done + one.failed >= one.total)
 
 

@@ -165,10 +165,17 @@ class AsyncAdministration:
             request = pb.SwitchGenerationRequest(collection=collection, force=force)
         return _operation((await call(self._stub.SwitchGeneration, request, deadline=self._deadline(timeout_s))).operation)
 
-    async def roll_back(self, collection: str, *, embedder: str = "", timeout_s: float | None = None) -> Operation:
-        """Goes back to the generation before; what was written since is embedded first, so nothing is lost."""
+    async def roll_back(self, collection: str, *, embedder: str = "", request_id: str = "", timeout_s: float | None = None) -> Operation:
+        """Goes back to the generation before; what was written since is embedded first, so nothing is lost.
+
+        Args:
+            collection: Which; empty means the server's default.
+            embedder: Where the embedder of that generation is, if it has moved.
+            request_id: Your id of this request; a repetition with it goes back no further.
+            timeout_s: Most seconds for this call.
+        """
         with request_made():
-            request = pb.RollbackGenerationRequest(collection=collection, embedder_address=embedder)
+            request = pb.RollbackGenerationRequest(collection=collection, embedder_address=embedder, request_id=request_id)
         return _operation((await call(self._stub.RollbackGeneration, request, deadline=self._deadline(timeout_s))).operation)
 
     async def generations(self, collection: str, *, timeout_s: float | None = None) -> tuple[Generation, ...]:

@@ -164,10 +164,12 @@ class GenerationClient:
         return reply.operation, _generations(reply.collection)
 
     async def roll_back(
-        self, scope: Scope, name: str, *, embedder_address: str, deadline: Deadline
+        self, scope: Scope, name: str, *, embedder_address: str, request_id: str, deadline: Deadline
     ) -> tuple[type_pb2.Operation, Generations]:
-        """Begins to go back to the generation before."""
-        request = cpb.RollbackGenerationRequest(scope=scope_message(scope), name=name, embedder_address=embedder_address)
+        """Begins to go back to the generation before; once, however often it is called with one id."""
+        request = cpb.RollbackGenerationRequest(
+            scope=scope_message(scope), name=name, embedder_address=embedder_address, request_id=request_id
+        )
         reply = await call(self._collections.RollbackGeneration, request, deadline=deadline)
         return reply.operation, _generations(reply.collection)
 

@@ -67,10 +67,12 @@ class Migrations:
         return await self._switcher.switch(scope, collection, force=force, deadline=deadline)
 
     async def roll_back(
-        self, scope: Scope, collection: str, *, embedder_address: str, deadline: Deadline
+        self, scope: Scope, collection: str, *, embedder_address: str, request_id: str, deadline: Deadline
     ) -> tuple[type_pb2.Operation, Generations]:
         """Begins to go back to the generation before; done at once if it lacks nothing."""
-        rolled_back = await self.generations.roll_back(scope, collection, embedder_address=embedder_address, deadline=deadline)
+        rolled_back = await self.generations.roll_back(
+            scope, collection, embedder_address=embedder_address, request_id=request_id, deadline=deadline
+        )
         self._wake()
         return rolled_back
 

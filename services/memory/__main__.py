@@ -35,7 +35,7 @@ from atlas.server import Registration, RunningServer, run, serving
 from .admission import Admission
 from .background import background
 from .catalog.collection_service import CollectionService
-from .failpoints import EVERY_FAILPOINT
+from .failpoints import FAILPOINTS
 from .generations.filling import Filler
 from .generations.holds import WriteHolds
 from .generations.migration_calls import MigrationCalls
@@ -73,7 +73,7 @@ DATABASE_NAME = "memory.sqlite3"
 
 async def main() -> None:
     """Serves until SIGINT or SIGTERM."""
-    failpoints.arm(os.environ, EVERY_FAILPOINT)
+    failpoints.arm(os.environ, FAILPOINTS)
     settings = MemorySettings.load()
     configure_logs(settings.log_level, settings.log_format)
     async with running(settings) as server:
@@ -108,7 +108,7 @@ async def running(settings: MemorySettings, clock: Clock | None = None) -> Async
             await recover(writer, database, store)
             registry = new_registry()
             metrics = LedgerMetrics(registry, commit_count=lambda: database.commit_count)
-            projector = SalienceProjector(database, store, rule=settings.salience_rule, clock=clock, metrics=metrics)
+            projector = SalienceProjector(database, store, writer, rule=settings.salience_rule, clock=clock, metrics=metrics)
             projector.attach()
             shelf = Shelf(settings.data_dir / "snapshots")
             await asyncio.to_thread(shelf.clear_leftovers)
@@ -158,7 +158,9 @@ async def upkeep(opened: Opened, server: RunningServer, names: Sequence[str]) ->
         retire=delete_outlived_regularly(writer, clock, retention_days=settings.retired_generation_days),
         prune=prune_regularly(database, clock, **retention),
         compact=compact_regularly(database, clock, settings.ledger_policy),
-        project=opened.projector.run(interval_s=settings.projection_interval_ms / 1000),
+        project=opened.projector.run(
+            interval_s=settings.projection_interval_ms / 1000, flush_interval_s=settings.projection_flush_interval_ms / 1000
+        ),
         clear=opened.clearer.run(),
         report=report_engine(opened.store, set_serving),
         disk=database.watch(),

@@ -30,7 +30,6 @@ from services.memory.store import (
     UpsertPoints,
 )
 from services.memory.stores.edge import EdgeStore, open_edge_store
-from services.memory.stores.edge import store as edge_store_module
 from services.memory.stores.edge.layout import current
 from services.memory.stores.edge.protocol import IndexState
 from services.memory.stores.edge.rebuild import BUILD_PREFIX, BuildRule
@@ -199,11 +198,9 @@ async def test_an_index_that_was_not_ensured_is_not_built(tmp_path: Path) -> Non
             await store.rebuild("atlas-none", graph=False)
 
 
-async def test_a_worn_index_is_built_anew_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(edge_store_module, "SHAPE_INTERVAL_S", 0.05)
-    monkeypatch.setattr(BuildRule, "is_due", lambda rule, state: state.dead > 100)
+async def test_a_worn_index_is_built_anew_by_itself(tmp_path: Path) -> None:
     index = spec()
-    async with opened(tmp_path) as store:
+    async with opened(tmp_path, edge_shape_interval_ms=50, edge_vacuum_least_dead=100) as store:
         shard = "shard"
         await worn(store, index)
         before = await answers(store, index.name)

@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from services.memory.failpoints import FAILPOINTS
+
 from .disk.mounted import missing
 from .figures import PAGE, Sizes, page, run_all
 from .kill import CALLERS, order_of, run_matrix
@@ -35,19 +37,28 @@ def _seed(seed: int | None) -> int:
 def kill(
     kills: Annotated[int, typer.Option(min=1, help="Kills, spread evenly over the failpoints.")] = 1000,
     seed: Seed = None,
-    only: Annotated[list[str] | None, typer.Option(help="Failpoints to kill at; all of them if none is named.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Failpoints to kill at, or how their names begin; all of them if none is named.")
+    ] = None,
     callers: Annotated[int, typer.Option(min=1, help="Callers at the same time.")] = CALLERS,
     keep: Annotated[Path | None, typer.Option(help="Folder for the data, which stays there.")] = None,
 ) -> None:
-    """Kills memory and its engine at every failpoint under load; nothing that was acknowledged may be lost or doubled."""
+    """Kills memory and its engine at every failpoint under load; nothing that was acknowledged may be lost, doubled or half done."""
     chosen = _seed(seed)
     print(f"seed {chosen}", flush=True)
     with tempfile.TemporaryDirectory(prefix="atlas-kill-") as scratch:
-        names = order_of(kills, chosen, only) if only else order_of(kills, chosen)
+        names = order_of(kills, chosen, _beginning(only) if only else FAILPOINTS)
         folder = keep or Path(scratch)
         figures = asyncio.run(run_matrix(names, seed=chosen, folder=folder, callers=callers, told=lambda line: print(line, flush=True)))
     print(figures)
     raise typer.Exit(1 if figures.violations or figures.not_reached else 0)
+
+
+def _beginning(parts: list[str]) -> list[str]:
+    names = [name for name in FAILPOINTS if name.startswith(tuple(parts))]
+    if not names:
+        raise typer.BadParameter(f"no failpoint begins with {' or '.join(parts)}; they are {', '.join(FAILPOINTS)}")
+    return names
 
 
 @app.command()

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import random
-import shutil
 import time
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import grpc.aio
 
 from services.memory.failpoints import ENGINE, FAILPOINTS
-from services.memory.persistence.locks import hold
-from tests.rpc.memory_part import Memory, create, spaces, stubs
+from tests.rpc.memory_part import Memory, stubs
 
-from .oracle import OUTAGE, Caller, State, Tally, ViolationError, compare, require
+from .comparison import compare
+from .digests import Digest, check_counts, prove, same
+from .errands import errand_of, migrates, restores, snapshots
+from .expected import COLLECTION, ViolationError, require
+from .ground import PATIENCE_S, Ground
 from .part import Nursery, Part, nursery
+from .projected import check_projected
 
 CALLERS = 4
-PATIENCE_S = 60.0
 AT_START = frozenset(name for name in FAILPOINTS if name.startswith(("start.", "retention."))) | {
     "engine.lock.after",
     "engine.ready.after",
@@ -34,6 +35,10 @@ AT_STOP = frozenset({"stop.settle.before", "engine.close.before"})
 AT_CREATION = frozenset({"engine.create.draft", "engine.create.renamed"})
 AT_FIRST_START = frozenset({"start.schema.before", "start.schema.after"})
 """Of those at start, the ones that matter in an empty folder."""
+QUIET = (AT_START | AT_STOP) - AT_FIRST_START - {"start.replay.part"}
+"""Those that can be met with nothing under way, so that the digests before and after must be equal."""
+BESIDE_ERRANDS = 0.3
+"""Share of kills at places that every call passes that come while an errand is done, so that front and engine die in the middle of it."""
 CHANNEL_OPTIONS = [
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.min_reconnect_backoff_ms", 50),
@@ -57,6 +62,10 @@ class Figures:
     searches: int = 0
     repeated: int = 0
     comparisons: int = 0
+    quiet: int = 0
+    """Kills with nothing under way, after which every digest was what it was before."""
+    proofs: int = 0
+    """Folders whose digests were those of the same calls without a fault."""
     longest_recovery_s: float = 0.0
     """From a kill to the moment at which every caller had its answer."""
     seconds: float = 0.0
@@ -71,7 +80,9 @@ class Figures:
             f"seed {self.seed}: {named} kills at {self.failpoints} failpoints and {self.kills['anywhere']} anywhere "
             f"in {self.seconds:.0f} s; "
             f"{self.acknowledged} calls ({self.searches} searches) and {self.events} events acknowledged, {self.repeated} calls repeated, "
-            f"{self.duplicates} events sent twice; {self.comparisons} comparisons, {len(self.violations)} violations; "
+            f"{self.duplicates} events sent twice; "
+            f"{self.comparisons} comparisons, {self.quiet} of equal digests, {self.proofs} with a service without faults; "
+            f"{len(self.violations)} violations; "
             f"longest recovery {self.longest_recovery_s:.1f} s"
             + "".join(f"\n  not reached: {name} x {count}" for name, count in sorted(self.not_reached.items()))
             + "".join(f"\n  VIOLATION {each}" for each in self.violations)
@@ -81,15 +92,12 @@ class Figures:
 class Matrix:
     """One service under load and the kills it is to survive."""
 
-    def __init__(self, part: Part, memory: Memory, seed: int, callers: int) -> None:
-        self._part = part
-        self._memory = memory
-        self._chance = random.Random(f"{seed} matrix")
-        self._tally = Tally()
-        self._callers = [
-            Caller(memory, self._tally, f"c{number}", random.Random(f"{seed} {number}"), time.time, names=60, most=60, search_share=0.15)
-            for number in range(callers)
-        ]
+    def __init__(self, ground: Ground, nurse: Nursery, scratch: Path, seed: int) -> None:
+        self._ground = ground
+        self._part = ground.part
+        self._nurse = nurse
+        self._scratch = scratch
+        self._chance = ground.chance
         self._created = 0
         self.figures = Figures(seed)
 
@@ -97,55 +105,86 @@ class Matrix:
         """Kills once at each of `names`, in this order; ends at the first violation."""
         begin = time.monotonic()
         waiting, tries = deque(names), Counter[str]()
-        await self._fresh("")
-        work = [asyncio.create_task(caller.work()) for caller in self._callers]
+        await self._ground.fresh()
+        self._ground.begin()
         try:
             while waiting:
                 name = waiting.popleft()
-                if not await self._round(name, work):
+                if not await self._named(name):
                     tries[name] += 1
                     self.figures.not_reached[name] += 1
                     if tries[name] < 5:
                         waiting.append(name)
                 if sum(self.figures.kills.values()) % 50 == 0:
                     told(f"{sum(self.figures.kills.values())} kills, {time.monotonic() - begin:.0f} s, {len(waiting)} to come")
-        except ViolationError as error:
+            await self._prove("at the end")
+            await check_projected(self._ground)
+        except (ViolationError, grpc.aio.AioRpcError) as error:
             self.figures.violations.append(str(error))
         finally:
             self._count()
             self.figures.seconds = time.monotonic() - begin
-            for task in work:
-                task.cancel()
-            await asyncio.gather(*work, return_exceptions=True)
+            await self._ground.end()
 
-    async def _round(self, name: str, work: list[asyncio.Task[None]]) -> bool:
-        """Has the service die at one failpoint, waits until all is well again, and compares."""
-        if name in AT_FIRST_START:
-            fired = await self._fresh(name)
-        else:
-            self._go_on()
-            await self._progress(self._chance.randrange(3, 12), work)
-            fired = await self._die(name, work)
-        begin = time.monotonic()
-        if not self._part.alive:
-            await self._part.start()
-        if name in AT_FIRST_START:
-            await self._create("notes")
-            self._go_on()
-            await self._progress(3, work)
-        await self._waited(asyncio.gather(*(caller.pause() for caller in self._callers)), work, f"callers after {name}")
-        self.figures.longest_recovery_s = max(self.figures.longest_recovery_s, time.monotonic() - begin)
-        require(self._part.alive, f"the service ended by itself after {name}")
+    async def _named(self, name: str) -> bool:
         try:
-            await compare(self._memory, self._merged(), time.time)
-        except ViolationError as error:
-            raise ViolationError(f"after a kill at {name}: {error}") from error
-        for caller in self._callers:
+            return await self._round(name)
+        except (ViolationError, grpc.aio.AioRpcError) as error:
+            raise ViolationError(f"kill at {name}: {error}") from error
+
+    async def _round(self, name: str) -> bool:
+        """Has the service die at one failpoint, waits until all is well again, and compares."""
+        ground, before = self._ground, None
+        if name in AT_FIRST_START:
+            await self._prove("before a fresh start")
+            fired = await self._first_start(name)
+        else:
+            await ground.go_on(self._chance.randrange(3, 12))
+            before = await self._digest(name)
+            fired = await self._die(name)
+        begin = time.monotonic()
+        await ground.revive()
+        if name in AT_FIRST_START:
+            await ground.create(COLLECTION)
+            await ground.go_on(3)
+        await ground.pause(f"after {name}")
+        await ground.serving()
+        self.figures.longest_recovery_s = max(self.figures.longest_recovery_s, time.monotonic() - begin)
+        require(self._part.alive, "the service ended by itself")
+        await compare(ground.memory, ground.state, time.time)
+        after = await check_counts(ground.memory, ground.state)
+        if before is not None:
+            same("after a kill with nothing under way", before, after)
+            self.figures.quiet += 1
+        for caller in ground.callers:
             caller.begin_anew(caller.state)
         self.figures.comparisons += 1
         return fired
 
-    async def _die(self, name: str, work: list[asyncio.Task[None]]) -> bool:
+    async def _digest(self, name: str) -> Digest | None:
+        """Lets everything come to rest before some kills, and reads the digests."""
+        if name not in QUIET or self._chance.random() < 0.5:
+            return None
+        await self._ground.pause(f"before {name}")
+        return await check_counts(self._ground.memory, self._ground.state)
+
+    async def _prove(self, when: str) -> None:
+        await self._ground.pause(when)
+        await prove(self._ground, self._nurse, self._scratch)
+        self.figures.proofs += not self._ground.folded
+
+    async def _die(self, name: str) -> bool:
+        errand, plan = errand_of(name), f"{name}=kill"
+        if errand is None and name not in AT_START | AT_STOP | AT_CREATION and self._chance.random() < BESIDE_ERRANDS:
+            errand, plan = self._chance.choice((snapshots, restores, migrates)), f"{name}=kill@{self._chance.randrange(1, 40)}"
+        if errand is not None:
+            await errand(self._ground, lambda: self._part.arm(plan), lambda: not self._part.plan.exists())
+            if self._part.plan.exists() and errand_of(name) is None:
+                # What was to happen so often goes on happening without the errand.
+                await self._ground.go_on(1)
+                if self._part.plan.exists():
+                    return await self._fired(name)
+            return self._came_true(name)
         if name in AT_START:
             await self._part.kill()
             self.figures.kills["anywhere"] += 1
@@ -157,18 +196,25 @@ class Matrix:
         elif name in AT_CREATION:
             self._part.arm(f"{name}=kill")
             self._created += 1
-            await self._create(f"other-{self._created}", fingerprint=f"other/{self._created}")
+            await self._ground.create(f"other-{self._created}", fingerprint=f"other/{self._created}")
         else:
             self._part.arm(f"{name}=kill@{self._chance.randrange(1, 6)}")
-        return await self._fired(name, work)
+        return await self._fired(name)
 
-    async def _fired(self, name: str, work: list[asyncio.Task[None]]) -> bool:
+    def _came_true(self, name: str) -> bool:
+        if self._part.plan.exists():
+            self._part.disarm()
+            return False
+        self.figures.kills[name] += 1
+        return True
+
+    async def _fired(self, name: str) -> bool:
         """Waits until the plan came true; False if it never does."""
         give_up = time.monotonic() + (PATIENCE_S if name not in AT_START | AT_STOP else 20.0)
         while self._part.plan.exists():
-            _raise_ended(work)
+            self._ground.raise_ended()
             over = time.monotonic() > give_up or (name in AT_STOP and not self._part.alive)
-            if over or (name in AT_START and await self._serves()):
+            if over or (name in AT_START and await self._ground.serves()):
                 self._part.disarm()
                 return False
             await asyncio.sleep(0.005)
@@ -181,82 +227,18 @@ class Matrix:
             await asyncio.sleep(0.2)
         return True
 
-    async def _serves(self) -> bool:
-        try:
-            await self._part.serving(self._memory.channel, seconds=0.05)
-        except Exception:  # noqa: BLE001 - any failure is the same answer
-            return False
-        return True
-
-    async def _fresh(self, name: str) -> bool:
-        """Begins with an empty folder, in which the first start dies at `name`, if it is given."""
-        if self._part.ended is not None:
-            await asyncio.gather(*(caller.pause() for caller in self._callers))
-            await self._part.kill()
-            # An engine whose front died closes its indexes first.
-            with hold(self._part.folder / "engine" / "engine.lock", wait_s=PATIENCE_S):
-                pass
-        for caller in self._callers:
-            caller.begin_anew({})
-        shutil.rmtree(self._part.folder, ignore_errors=True)
-        if name:
-            self._part.arm(f"{name}=kill")
-            await self._part.start()
-            return await self._fired(name, [])
+    async def _first_start(self, name: str) -> bool:
+        """Empties the folder and has the first start in it die."""
+        await self._ground.clear()
+        self._part.arm(f"{name}=kill")
         await self._part.start()
-        await self._create("notes")
-        return False
-
-    async def _create(self, collection: str, **options: Any) -> None:
-        while True:
-            if not self._part.alive:
-                await self._part.start()
-            try:
-                await create(self._memory, collection, spaces=spaces(**options))
-            except grpc.aio.AioRpcError as error:
-                if error.code() not in OUTAGE:
-                    raise
-                await asyncio.sleep(0.02)
-            else:
-                return
-
-    def _go_on(self) -> None:
-        for caller in self._callers:
-            caller.running.set()
-
-    async def _progress(self, count: int, work: list[asyncio.Task[None]]) -> None:
-        """Waits for some more acknowledgements, and then a moment that none of them marks."""
-
-        async def reached() -> None:
-            goal = self._tally.acknowledged + count
-            while self._tally.acknowledged < goal:  # noqa: ASYNC110 - an event for each acknowledgement would cost more
-                await asyncio.sleep(0.002)
-
-        await self._waited(reached(), work, "progress")
-        await asyncio.sleep(self._chance.uniform(0.0, 0.01))
-
-    async def _waited(self, condition: Awaitable[Any], work: list[asyncio.Task[None]], what: str) -> None:
-        task = asyncio.ensure_future(condition)
-        await asyncio.wait([task, *work], timeout=PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
-        _raise_ended(work)
-        if not task.done():
-            task.cancel()
-            raise ViolationError(f"{what}: nothing happened for {PATIENCE_S:.0f} s; the service is {'up' if self._part.alive else 'down'}")
-        task.result()
-
-    def _merged(self) -> State:
-        return {name: known for caller in self._callers for name, known in caller.state.items()}
+        return await self._fired(name)
 
     def _count(self) -> None:
-        self.figures.acknowledged, self.figures.events = self._tally.acknowledged, self._tally.event_count
-        self.figures.duplicates, self.figures.repeated = self._tally.duplicates, self._tally.repeated
-        self.figures.searches = self._tally.searches
-
-
-def _raise_ended(work: list[asyncio.Task[None]]) -> None:
-    for task in work:
-        if task.done():
-            task.result()
+        tally = self._ground.tally
+        self.figures.acknowledged, self.figures.events = tally.acknowledged, tally.event_count
+        self.figures.duplicates, self.figures.repeated = tally.duplicates, tally.repeated
+        self.figures.searches = tally.searches
 
 
 def order_of(kills: int, seed: int, names: Iterable[str] = FAILPOINTS) -> list[str]:
@@ -275,8 +257,9 @@ async def run_matrix(
         nurse: Nursery = await stack.enter_async_context(nursery())
         part = Part(nurse, folder / "data", folder)
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(part.address, options=CHANNEL_OPTIONS))
-        matrix = Matrix(part, stubs(None, channel), seed, callers)
+        memory: Memory = stubs(None, channel)
+        matrix = Matrix(Ground(part, memory, seed, callers), nurse, folder, seed)
         await matrix.run(names, told)
         if part.alive:
-            require(await part.stop() == 0 or matrix.figures.violations, "the service did not end well")
+            await part.kill()
         return matrix.figures

@@ -1,7 +1,4 @@
-"""Callers of the memory service that note each acknowledgement, and the comparison of what is stored with what was acknowledged.
-
-All of it on the level of the contract: nothing here knows how memory keeps anything.
-"""
+"""Callers of the memory service that note each acknowledgement, and what is to be there after a crash or a loss of power."""
 
 from __future__ import annotations
 
@@ -11,43 +8,18 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import grpc
 import grpc.aio
 
 from atlas import tensors
-from atlas.memory.v1 import collection_pb2, salience_pb2
 from atlas.memory.v1 import memory_pb2 as pb
+from atlas.memory.v1 import salience_pb2
 from atlas.ranking import MINILM_MAXSIM
 from atlas.type.v1 import salience_pb2 as learnt_pb2
 from atlas.type.v1 import type_pb2
 from tests.rpc.memory_part import FINGERPRINT, Memory, id_of, query, scope, upsert, vector_of, write
 
-OUTAGE = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED}
-"""What a caller is told while a process is away."""
-CALL_S = 15.0
-HALF_LIFE_S = 20 * 86_400.0
-COLLECTION = "notes"
-CRASH, POWER = type_pb2.DURABILITY_PROCESS_CRASH, type_pb2.DURABILITY_POWER_LOSS
-
-
-@dataclass(frozen=True)
-class Happened:
-    """One piece of evidence."""
-
-    relevance: float
-    time_s: float
-
-
-@dataclass(frozen=True)
-class Known:
-    """What is to be known about one memory."""
-
-    text: str
-    events: tuple[Happened, ...] = ()
-
-
-State = dict[str, Known]
-"""What is to be there, by the memory's name."""
+from .comparison import Stored, check
+from .expected import CALL_S, COLLECTION, CRASH, OUTAGE, POWER, Happened, Known, State, ViolationError, require, with_event
 
 
 @dataclass
@@ -82,15 +54,6 @@ class Tally:
         return self.places
 
 
-class ViolationError(AssertionError):
-    """Something that was acknowledged is not so."""
-
-
-def require(truth: object, message: str) -> None:
-    if not truth:
-        raise ViolationError(message)
-
-
 @dataclass
 class Caller:
     """One caller with memories of its own, one call after the other."""
@@ -109,6 +72,8 @@ class Caller:
     """Share of calls that search."""
     power_share: float = 0.5
     """Share of calls that ask for POWER_LOSS."""
+    oldest_s: float = 0.0
+    """Greatest age of the searches that evidence is about; 0 = they are all of now."""
     state: State = field(default_factory=dict)
     """What was acknowledged."""
     origin: State = field(default_factory=dict)
@@ -152,7 +117,8 @@ class Caller:
             await self._record()
 
     async def _step(self, method: Callable[..., Awaitable[Any]], request: Any, after: State) -> Any:
-        step = Step(after, request.durability, self.tally.place())
+        # A request that cannot ask for less asks for all.
+        step = Step(after, getattr(request, "durability", POWER), self.tally.place())
         self.history.append(step)
         answer = await self._until_acknowledged(method, request)
         step.acknowledged = self.tally.place()
@@ -165,8 +131,11 @@ class Caller:
             try:
                 return await method(request, timeout=CALL_S, wait_for_ready=self.again)
             except grpc.aio.AioRpcError as error:
-                if error.code() not in OUTAGE or not self.again:
+                if not self.again:
                     raise
+                if error.code() not in OUTAGE:
+                    said = f"{error.code().name} {error.details()}"
+                    raise ViolationError(f"{self.name}: {type(request).__name__} of step {self.number} was refused: {said}") from error
                 self.tally.repeated += 1
                 await asyncio.sleep(0.02)
 
@@ -180,12 +149,18 @@ class Caller:
     async def _upsert(self) -> None:
         before = self.state
         texts = {name: f"text {name} of step {self.number}" for name in self._chosen(self.most)}
-        after = {**before, **{name: Known(text, before[name].events if name in before else ()) for name, text in texts.items()}}
-        writes = [write(name, text) for name, text in texts.items()]
+        sources = {name: self._source_of(name) for name in texts}
+        known = {name: Known(text, before[name].events if name in before else (), sources[name]) for name, text in texts.items()}
+        after = {**before, **known}
+        writes = [write(name, text, source=sources[name]) for name, text in texts.items()]
         request = upsert(*writes, request_id=f"{self.name}-{self.number}", durability=self._durability())
         answer = await self._step(self.memory.memories.UpsertMemories, request, after)
         outcomes = [pb.WRITE_OUTCOME_CHANGED if name in before else pb.WRITE_OUTCOME_NEW for name in texts]
         require([each.outcome for each in answer.results] == outcomes, f"{self.name}: outcomes of step {self.number} are not what it did")
+
+    def _source_of(self, name: str) -> str:
+        """Where a memory comes from that is about to be written."""
+        return ""
 
     async def _delete(self) -> None:
         names = set(self._chosen(6))
@@ -202,7 +177,7 @@ class Caller:
         relevance = {name: round(self.chance.uniform(0.1, 0.9), 2) for name in names}
         request = self._evidence(names, relevance)
         time_s = request.search_time.ToNanoseconds() / 1e9
-        more = {name: Known(self.state[name].text, (*self.state[name].events, Happened(relevance[name], time_s))) for name in names}
+        more = {name: with_event(self.state[name], Happened(relevance[name], time_s, request.search_id)) for name in names}
         answer = await self._step(self.memory.salience.RecordEvents, request, {**self.state, **more})
         told = answer.accepted_count + answer.duplicate_count, len(answer.rejected)
         require(told == (len(names), 0), f"{self.name}: step {self.number} recorded {told}, not {(len(names), 0)}")
@@ -239,68 +214,11 @@ class Caller:
             ],
             durability=self._durability(),
         )
-        request.search_time.FromNanoseconds(int(self.clock() * 1e9))
+        request.search_time.FromNanoseconds(int((self.clock() - self._age_s()) * 1e9))
         return request
 
-
-@dataclass(frozen=True)
-class Stored:
-    """What the service says that is there."""
-
-    texts: dict[str, str]
-    """By memory id."""
-    salience: dict[str, learnt_pb2.Salience]
-    now_s: float
-    """When the salience was read."""
-
-
-async def read(memory: Memory, clock: Callable[[], float]) -> Stored:
-    """Reads everything, by each way there is, and makes sure that they agree.
-
-    Raises:
-        ViolationError: They do not: a memory is there twice, or listed and not counted, not got, or not known to the ledger.
-    """
-    listed = await _listed(memory)
-    texts = dict(listed)
-    require(len(texts) == len(listed), f"{len(listed) - len(texts)} memories are listed twice")
-    counted = await memory.memories.CountMemories(pb.CountMemoriesRequest(scope=scope(), collection=COLLECTION), timeout=CALL_S)
-    require(counted.memory_count == len(texts), f"the engine counts {counted.memory_count} memories and lists {len(texts)}")
-    request = collection_pb2.GetCollectionRequest(scope=scope(), name=COLLECTION)
-    catalog = (await memory.collections.GetCollection(request, timeout=CALL_S)).collection.memory_count
-    require(catalog == len(texts), f"the catalog counts {catalog} memories, the engine lists {len(texts)}")
-    salience: dict[str, learnt_pb2.Salience] = {}
-    ids = list(texts)
-    for begin in range(0, len(ids), 500):
-        some = ids[begin : begin + 500]
-        got = await memory.memories.BatchGetMemories(pb.BatchGetMemoriesRequest(scope=scope(), memory_ids=some), timeout=CALL_S)
-        _same("got by id", [(each.memory_id, each.text) for each in got.memories], {one: texts[one] for one in some})
-        known = await memory.salience.GetSalience(salience_pb2.GetSalienceRequest(scope=scope(), memory_ids=some), timeout=CALL_S)
-        require(not known.missing_ids, f"{len(known.missing_ids)} memories are not known to the ledger")
-        salience.update((each.memory_id, each) for each in known.salience)
-    return Stored(texts, salience, clock())
-
-
-async def compare(memory: Memory, state: State, clock: Callable[[], float]) -> None:
-    """Compares catalog, engine and ledger with what was acknowledged; nobody may be writing.
-
-    Raises:
-        ViolationError: Something is missing, there twice, or there without anybody having written it.
-    """
-    stored = await read(memory, clock)
-    check(stored, state)
-    await check_findable(memory, state)
-
-
-def check(stored: Stored, state: State) -> None:
-    """Compares what is stored with what is to be there.
-
-    Raises:
-        ViolationError: They differ.
-    """
-    expected = {id_of(name): known for name, known in state.items()}
-    _same("listed", list(stored.texts.items()), {memory_id: known.text for memory_id, known in expected.items()})
-    for memory_id, known in expected.items():
-        _check_sums(stored.salience[memory_id], known.events, stored.now_s)
+    def _age_s(self) -> float:
+        return self.chance.choice((0.1, 0.2, 0.8, 0.9)) * self.oldest_s if self.oldest_s else 0.0
 
 
 def settle(callers: Sequence[Caller], stored: Stored, *, power_lost: bool) -> int:
@@ -348,44 +266,5 @@ def _of(stored: Stored, name: str, names: int) -> Stored:
         {one: text for one, text in stored.texts.items() if one in ids},
         {one: known for one, known in stored.salience.items() if one in ids},
         stored.now_s,
+        stored.sources,
     )
-
-
-async def check_findable(memory: Memory, state: State) -> None:
-    """Looks for some memories by their own words."""
-    for name, one in list(state.items())[:3]:
-        request = query(one.text, collections=[COLLECTION], candidate_count=20)
-        found = await memory.memories.QueryMemories(request, timeout=CALL_S)
-        require(id_of(name) in {each.memory.memory_id for each in found.candidates}, f"{name} is not found by its own words")
-
-
-async def _listed(memory: Memory) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
-    token = ""
-    while True:
-        request = pb.ListMemoriesRequest(scope=scope(), collection=COLLECTION, page_size=1000, page_token=token)
-        page = await memory.memories.ListMemories(request, timeout=CALL_S)
-        found.extend((each.memory_id, each.text) for each in page.memories)
-        token = page.next_page_token
-        if not token:
-            return found
-
-
-def _same(how: str, pairs: list[tuple[str, str]], texts: dict[str, str]) -> None:
-    found = dict(pairs)
-    require(len(found) == len(pairs), f"{how}: {len(pairs) - len(found)} memories are there twice")
-    lost, strange = texts.keys() - found.keys(), found.keys() - texts.keys()
-    other = [memory_id for memory_id, text in found.items() if texts.get(memory_id, text) != text]
-    require(not (lost or strange or other), f"{how}: {len(lost)} lost, {len(strange)} not acknowledged, {len(other)} with another text")
-
-
-def _check_sums(stored: learnt_pb2.Salience, events: Sequence[Happened], now_s: float) -> None:
-    require(stored.event_count == len(events), f"{stored.memory_id} has {stored.event_count} events, not {len(events)}")
-    weights = [2.0 ** ((each.time_s - now_s) / HALF_LIFE_S) for each in events]
-    positive = sum(weight * each.relevance for weight, each in zip(weights, events, strict=True))
-    negative = sum(weight * (1.0 - each.relevance) for weight, each in zip(weights, events, strict=True))
-    passive = next((one for one in stored.channels if one.channel == learnt_pb2.SALIENCE_CHANNEL_PASSIVE), learnt_pb2.ChannelSalience())
-    found = passive.evidence_for, passive.evidence_against
-    # The clocks of this process and of the service differ by the call; an event lost or doubled is a hundred times more.
-    near = abs(found[0] - positive) < 1e-3 and abs(found[1] - negative) < 1e-3
-    require(near, f"{stored.memory_id}: sums are {found}, the events give {positive, negative}")

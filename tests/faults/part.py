@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -90,6 +91,8 @@ class Part:
     port: int = field(default_factory=free_port)
     settings: Mapping[str, str] = field(default_factory=dict)
     """Further settings, without prefix."""
+    name: str = "memory"
+    """Name of its log, and of its plan but for that of `memory`."""
     pid: int = 0
     ended: asyncio.Future[int] | None = None
 
@@ -100,11 +103,11 @@ class Part:
     @property
     def plan(self) -> Path:
         """The file that arms failpoints in front and engine."""
-        return self.scratch / "plan"
+        return self.scratch / ("plan" if self.name == "memory" else f"{self.name}.plan")
 
     @property
     def log(self) -> Path:
-        return self.scratch / "memory.log"
+        return self.scratch / f"{self.name}.log"
 
     @property
     def alive(self) -> bool:
@@ -125,6 +128,11 @@ class Part:
         with suppress(FileNotFoundError):
             self.plan.unlink()
 
+    def clear(self) -> None:
+        """Deletes its folder and its log; to be called while it does not run."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.log.unlink(missing_ok=True)
+
     async def start(self) -> None:
         """Starts it; does not wait until it serves."""
         settings = {
@@ -136,6 +144,11 @@ class Part:
             "DRAIN_GRACE_MS": "2000",
             # So that kills meet flushes, checkpoints and a pruned journal.
             "FLUSH_INTERVAL_MS": "100",
+            "PROJECTION_INTERVAL_MS": "20",
+            "PROJECTION_FLUSH_INTERVAL_MS": "50",
+            # All callers are one principal, for hours.
+            "SALIENCE_PASSIVE_BUDGET": "1000000000",
+            "SALIENCE_OUTSIDE_BUDGET": "1000000000",
             "FREE_SPACE_WATERMARK_BYTES": str(128 << 20),
             **self.settings,
         }

@@ -21,9 +21,11 @@ import psutil
 
 from tests.rpc.memory_part import Memory, create, stubs
 
+from .comparison import Stored, check_findable, read
 from .disk.mounted import MountedDisk, mounted
+from .expected import POWER, ViolationError
 from .kill import CHANNEL_OPTIONS
-from .oracle import POWER, Caller, Stored, Tally, ViolationError, check_findable, read, settle
+from .oracle import Caller, Tally, settle
 from .part import Part, nursery
 
 CALLERS = 4

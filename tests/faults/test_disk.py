@@ -19,8 +19,8 @@ from atlas.memory.v1 import memory_pb2 as pb
 from tests.rpc.memory_part import Failure, Memory, create, failure_of, id_of, scope, stubs, upsert, write
 
 from .disk.mounted import MountedDisk, missing, mounted
+from .expected import CRASH, POWER
 from .kill import CHANNEL_OPTIONS
-from .oracle import CRASH, POWER
 from .part import Part, nursery
 
 pytestmark = [pytest.mark.skipif(bool(missing()), reason=f"skipped: {missing()}"), pytest.mark.timeout(240)]

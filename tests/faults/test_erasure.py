@@ -11,7 +11,7 @@ import pytest
 
 from atlas.memory.v1 import salience_pb2 as pb
 from atlas.type.v1 import salience_pb2
-from services.memory.failpoints import ERASURE
+from services.memory.failpoints import FAILPOINTS
 from tests.rpc.memory_part import create, id_of, needs_edge, scope, stubs, upsert, vector_of, write
 
 from .kill import CHANNEL_OPTIONS
@@ -21,6 +21,7 @@ from .part import Part, nursery
 pytestmark = [needs_edge, pytest.mark.timeout(240)]
 SECRET = "the treasure lies under the crooked oak at Kilmarnock"
 SECONDS = 30.0
+ERASURE = [name for name in FAILPOINTS if name.startswith("ledger.erase.")]
 
 
 def holders(folder: Path, *needles: bytes) -> set[str]:

@@ -118,8 +118,9 @@ async def switch(memory: Memory, name: str = "notes", *, force: bool = False) ->
     return await memory.collections.SwitchGeneration(request, timeout=TIMEOUT_S)
 
 
-async def roll_back(memory: Memory, name: str = "notes") -> cpb.RollbackGenerationResponse:
-    return await memory.collections.RollbackGeneration(cpb.RollbackGenerationRequest(scope=scope(), name=name), timeout=TIMEOUT_S)
+async def roll_back(memory: Memory, name: str = "notes", **fields: Any) -> cpb.RollbackGenerationResponse:
+    request = cpb.RollbackGenerationRequest(scope=scope(), name=name, **fields)
+    return await memory.collections.RollbackGeneration(request, timeout=TIMEOUT_S)
 
 
 async def collection(memory: Memory, name: str = "notes") -> cpb.Collection:
@@ -236,6 +237,22 @@ async def test_a_vector_of_a_text_that_was_edited_meanwhile_is_not_written(memor
     assert (reply.filled_count, reply.stale_count) == (3, 2)
     left = await due(memory, operation_id)
     assert [one.text for one in left.memories] == ["apple pie is sweet"]
+
+
+async def test_a_repeated_rollback_goes_back_once(memory: Memory) -> None:
+    await create(memory)
+    await put(memory, *TEXTS)
+    await migrated(memory)
+    migrated_to = (await collection(memory)).generation.generation
+    first = await roll_back(memory, request_id="back")
+    again = await roll_back(memory, request_id="back")
+    assert again.operation.operation_id == first.operation.operation_id
+    assert again.operation.state == type_pb2.OPERATION_STATE_DONE
+    assert again.collection.generation.generation == first.collection.generation.generation != migrated_to
+    assert await found(memory, query("boat sails the river", collections=["notes"]))
+    failure = await failure_of(roll_back(memory, request_id="back", embedder_address="another:1"))
+    assert (failure.code, failure.reason) == (Code.ABORTED, "REQUEST_ID_REUSED")
+    assert (await roll_back(memory, request_id="forth")).collection.generation.generation == migrated_to
 
 
 async def test_a_rollback_embeds_what_was_written_since_the_switch(memory: Memory) -> None:

@@ -7,7 +7,8 @@ import contextlib
 import os
 import re
 import signal
-from collections.abc import AsyncIterator
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from atlas.clock import FakeClock
+from atlas.deadlines import Deadline
 from atlas.errors import DependencyDownError
 from atlas.salience import EventKind
 from services.memory.ledger import marks, reading, recording
@@ -26,10 +28,10 @@ from services.memory.ledger.projection import SalienceProjector
 from services.memory.ledger.records import Impression, NewEvent, Pool, PoolMember, SourceClass
 from services.memory.persistence.database import Database, open_database
 from services.memory.persistence.durability import Durability
-from services.memory.persistence.writer import Writer
+from services.memory.persistence.writer import Transaction, Writer, Written
 from services.memory.scopes import Scope
 from services.memory.settings import MemorySettings
-from services.memory.store import Store
+from services.memory.store import Operation, Point, Store, UpsertPoints
 from services.memory.stores import open_store
 from tests.rpc import test_generations as generations
 from tests.rpc.ledger_part import START, ledger_service, search
@@ -42,8 +44,8 @@ POLICY = LedgerPolicy()
 class Part:
     """Database, engine and projector of a data folder that a service has filled."""
 
-    def __init__(self, database: Database, store: Store, projector: SalienceProjector, metrics: LedgerMetrics) -> None:
-        self.database, self.store, self.projector, self.metrics = database, store, projector, metrics
+    def __init__(self, database: Database, store: Store, writer: Writer, projector: SalienceProjector, metrics: LedgerMetrics) -> None:
+        self.database, self.store, self.writer, self.projector, self.metrics = database, store, writer, projector, metrics
 
     async def payloads(self, *memory_ids: str) -> dict[str, dict[str, Any]]:
         (index, generation), *_ = (await self.database.read(lambda c: marks.places(c, [("acme", one) for one in memory_ids]))).values()
@@ -73,9 +75,9 @@ async def part(folder: Path, clock: FakeClock) -> AsyncIterator[Part]:
         writer = Writer(database, store)
         await writer.recover()
         metrics = LedgerMetrics(CollectorRegistry(), commit_count=lambda: database.commit_count)
-        projector = SalienceProjector(database, store, rule=POLICY.rule, clock=clock, metrics=metrics)
+        projector = SalienceProjector(database, store, writer, rule=POLICY.rule, clock=clock, metrics=metrics)
         projector.attach()
-        yield Part(database, store, projector, metrics)
+        yield Part(database, store, writer, projector, metrics)
 
 
 async def filled(folder: Path, clock: FakeClock, *names: str) -> list[str]:
@@ -192,6 +194,65 @@ async def test_what_was_learnt_while_a_generation_was_filled_is_in_its_payloads_
 async def projected(part: Part) -> None:
     while await part.projector.project_page():
         pass
+
+
+async def rewritten(part: Part, memory_id: str) -> Transaction[None]:
+    """A write of a memory as it is, which the engine applies as a whole: without what was projected."""
+    (index, generation), *_ = (await part.database.read(lambda c: marks.places(c, [("acme", memory_id)]))).values()
+    stored = (await part.store.retrieve(index, generation, [memory_id], with_vectors=True))[memory_id]
+    payload = {key: value for key, value in stored.payload.items() if not key.startswith(("salience", "last_", "memory_id", "generation"))}
+    point = Point(memory_id, generation, stored.dense, stored.sparse_indices, stored.sparse_values, payload)
+
+    def write_again(connection: sqlite3.Connection, _: int) -> Written[None]:
+        marks.mark(connection, "acme", [memory_id])
+        return Written(None, (UpsertPoints(index, (point,)),))
+
+    return write_again
+
+
+async def test_a_projection_waits_for_a_write_that_the_engine_has_not_applied_yet(tmp_path: Path) -> None:
+    clock = FakeClock(START)
+    (memory,) = await filled(tmp_path, clock, "one")
+    async with part(tmp_path, clock) as one, one.writer.running():
+        await recorded(one, "s1", {memory: 0.9}, clock)
+        again = await rewritten(one, memory)
+        apply, applies = one.store.apply, asyncio.Event()
+
+        async def late(operations: Sequence[Operation]) -> None:
+            await applies.wait()
+            await apply(operations)
+
+        one.store.apply = late  # type: ignore[method-assign]
+        write = asyncio.create_task(one.writer.submit(again, durability=Durability.PROCESS_CRASH, deadline=Deadline.after(60)))
+        while await one.mark_count() < 2:  # noqa: ASYNC110 - what is awaited is a thread
+            await asyncio.sleep(0)
+        page = asyncio.create_task(one.projector.project_page())
+        done, _ = await asyncio.wait([page], timeout=0.5)
+        assert not done, "it was written to a point that is about to be replaced"
+        applies.set()
+        await write
+        assert await page
+        while await one.projector.project_page():
+            pass
+        assert (await one.payloads(memory))[memory]["salience"] > 0.25
+
+
+async def test_marks_stay_while_the_journal_would_write_their_memories_again(tmp_path: Path) -> None:
+    clock = FakeClock(START)
+    (memory,) = await filled(tmp_path, clock, "one")
+    async with part(tmp_path, clock) as one, one.writer.running():
+        await recorded(one, "s1", {memory: 0.9}, clock)
+        await one.writer.submit(await rewritten(one, memory), durability=Durability.PROCESS_CRASH, deadline=Deadline.after(60))
+        while await one.projector.project_page():
+            pass
+        await one.projector.flush()
+        through = one.projector.durable
+        await one.database.write(lambda c: marks.clear(c, through=through), durability=Durability.PROCESS_CRASH)
+        assert await one.mark_count() == 0
+        os.kill(one.store.engine_pid, signal.SIGKILL)  # type: ignore[attr-defined]  # of the edge store
+        with contextlib.suppress(DependencyDownError):
+            await one.payloads(memory)
+        assert (await one.payloads(memory))[memory]["salience"] > 0.25
 
 
 async def test_a_search_costs_at_most_one_transaction_and_one_message_to_the_engine(tmp_path: Path) -> None:

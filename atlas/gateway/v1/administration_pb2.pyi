@@ -115,12 +115,14 @@ class SwitchGenerationResponse(_message.Message):
     def __init__(self, generation: _Optional[_Union[Generation, _Mapping]] = ..., operation: _Optional[_Union[_type_pb2.Operation, _Mapping]] = ...) -> None: ...
 
 class RollbackGenerationRequest(_message.Message):
-    __slots__ = ("collection", "embedder_address")
+    __slots__ = ("collection", "embedder_address", "request_id")
     COLLECTION_FIELD_NUMBER: _ClassVar[int]
     EMBEDDER_ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     collection: str
     embedder_address: str
-    def __init__(self, collection: _Optional[str] = ..., embedder_address: _Optional[str] = ...) -> None: ...
+    request_id: str
+    def __init__(self, collection: _Optional[str] = ..., embedder_address: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class RollbackGenerationResponse(_message.Message):
     __slots__ = ("operation", "generation")

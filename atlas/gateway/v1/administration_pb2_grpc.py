@@ -156,8 +156,8 @@ class AdministrationServiceServicer:
         """Goes back to the generation before. What was written since the switch is embedded by its embedder first, so nothing is lost; until then the
         collection serves as it does.
 
-        Safe to retry. Fails with `NOT_FOUND` for an unknown collection; with `FAILED_PRECONDITION` (NO_RETIRED_GENERATION) if none is kept; with
-        `ABORTED` (MIGRATION_RUNS) while a migration runs.
+        Safe to retry with the same `request_id`. Fails with `NOT_FOUND` for an unknown collection; with `FAILED_PRECONDITION`
+        (NO_RETIRED_GENERATION) if none is kept; with `ABORTED` (MIGRATION_RUNS) while a migration runs, or if the id was used with other content.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -56,8 +56,8 @@ class AdministrationServiceStub:
     """Goes back to the generation before. What was written since the switch is embedded by its embedder first, so nothing is lost; until then the
     collection serves as it does.
 
-    Safe to retry. Fails with `NOT_FOUND` for an unknown collection; with `FAILED_PRECONDITION` (NO_RETIRED_GENERATION) if none is kept; with
-    `ABORTED` (MIGRATION_RUNS) while a migration runs.
+    Safe to retry with the same `request_id`. Fails with `NOT_FOUND` for an unknown collection; with `FAILED_PRECONDITION`
+    (NO_RETIRED_GENERATION) if none is kept; with `ABORTED` (MIGRATION_RUNS) while a migration runs, or if the id was used with other content.
     """
     ListGenerations: _grpc.UnaryUnaryMultiCallable[_administration_pb2.ListGenerationsRequest, _administration_pb2.ListGenerationsResponse]
     """Lists a collection's generations: the one that serves, the one that is being filled, those kept for a rollback.
@@ -133,8 +133,8 @@ class AdministrationServiceAsyncStub(AdministrationServiceStub):
     """Goes back to the generation before. What was written since the switch is embedded by its embedder first, so nothing is lost; until then the
     collection serves as it does.
 
-    Safe to retry. Fails with `NOT_FOUND` for an unknown collection; with `FAILED_PRECONDITION` (NO_RETIRED_GENERATION) if none is kept; with
-    `ABORTED` (MIGRATION_RUNS) while a migration runs.
+    Safe to retry with the same `request_id`. Fails with `NOT_FOUND` for an unknown collection; with `FAILED_PRECONDITION`
+    (NO_RETIRED_GENERATION) if none is kept; with `ABORTED` (MIGRATION_RUNS) while a migration runs, or if the id was used with other content.
     """
     ListGenerations: _aio.UnaryUnaryMultiCallable[_administration_pb2.ListGenerationsRequest, _administration_pb2.ListGenerationsResponse]  # type: ignore[assignment]
     """Lists a collection's generations: the one that serves, the one that is being filled, those kept for a rollback.
@@ -231,8 +231,8 @@ class AdministrationServiceServicer(metaclass=_abc_1.ABCMeta):
         """Goes back to the generation before. What was written since the switch is embedded by its embedder first, so nothing is lost; until then the
         collection serves as it does.
 
-        Safe to retry. Fails with `NOT_FOUND` for an unknown collection; with `FAILED_PRECONDITION` (NO_RETIRED_GENERATION) if none is kept; with
-        `ABORTED` (MIGRATION_RUNS) while a migration runs.
+        Safe to retry with the same `request_id`. Fails with `NOT_FOUND` for an unknown collection; with `FAILED_PRECONDITION`
+        (NO_RETIRED_GENERATION) if none is kept; with `ABORTED` (MIGRATION_RUNS) while a migration runs, or if the id was used with other content.
         """
 
     @_abc_1.abstractmethod

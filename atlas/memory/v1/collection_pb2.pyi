@@ -220,14 +220,16 @@ class SwitchGenerationResponse(_message.Message):
     def __init__(self, collection: _Optional[_Union[Collection, _Mapping]] = ..., operation: _Optional[_Union[_type_pb2.Operation, _Mapping]] = ...) -> None: ...
 
 class RollbackGenerationRequest(_message.Message):
-    __slots__ = ("scope", "name", "embedder_address")
+    __slots__ = ("scope", "name", "embedder_address", "request_id")
     SCOPE_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     EMBEDDER_ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     scope: _type_pb2.Scope
     name: str
     embedder_address: str
-    def __init__(self, scope: _Optional[_Union[_type_pb2.Scope, _Mapping]] = ..., name: _Optional[str] = ..., embedder_address: _Optional[str] = ...) -> None: ...
+    request_id: str
+    def __init__(self, scope: _Optional[_Union[_type_pb2.Scope, _Mapping]] = ..., name: _Optional[str] = ..., embedder_address: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class RollbackGenerationResponse(_message.Message):
     __slots__ = ("operation", "collection")

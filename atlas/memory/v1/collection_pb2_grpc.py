@@ -155,8 +155,9 @@ class CollectionServiceServicer:
         """Goes back to the generation that was retired last: at once if it has everything, else once a gateway has embedded what was written since.
         Nothing is lost: until then the collection serves as before.
 
-        Safe to retry: a rollback that runs already is given back. Fails with `NOT_FOUND` for an unknown collection; with `FAILED_PRECONDITION`
-        (NO_RETIRED_GENERATION) if none is kept; with `ABORTED` (MIGRATION_RUNS) while a migration runs.
+        Safe to retry with the same `request_id`; without one, a rollback that runs already is given back, but one that is done is followed by
+        another, to the generation it came from. Fails with `NOT_FOUND` for an unknown collection; with `FAILED_PRECONDITION`
+        (NO_RETIRED_GENERATION) if none is kept; with `ABORTED` (MIGRATION_RUNS) while a migration runs, or if the id was used with other content.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -72,8 +72,9 @@ class CollectionServiceStub:
     """Goes back to the generation that was retired last: at once if it has everything, else once a gateway has embedded what was written since.
     Nothing is lost: until then the collection serves as before.
 
-    Safe to retry: a rollback that runs already is given back. Fails with `NOT_FOUND` for an unknown collection; with `FAILED_PRECONDITION`
-    (NO_RETIRED_GENERATION) if none is kept; with `ABORTED` (MIGRATION_RUNS) while a migration runs.
+    Safe to retry with the same `request_id`; without one, a rollback that runs already is given back, but one that is done is followed by
+    another, to the generation it came from. Fails with `NOT_FOUND` for an unknown collection; with `FAILED_PRECONDITION`
+    (NO_RETIRED_GENERATION) if none is kept; with `ABORTED` (MIGRATION_RUNS) while a migration runs, or if the id was used with other content.
     """
     DeleteGeneration: _grpc.UnaryUnaryMultiCallable[_collection_pb2.DeleteGenerationRequest, _collection_pb2.DeleteGenerationResponse]
     """Deletes a RETIRED generation; there is no way back to it then.
@@ -125,8 +126,9 @@ class CollectionServiceAsyncStub(CollectionServiceStub):
     """Goes back to the generation that was retired last: at once if it has everything, else once a gateway has embedded what was written since.
     Nothing is lost: until then the collection serves as before.
 
-    Safe to retry: a rollback that runs already is given back. Fails with `NOT_FOUND` for an unknown collection; with `FAILED_PRECONDITION`
-    (NO_RETIRED_GENERATION) if none is kept; with `ABORTED` (MIGRATION_RUNS) while a migration runs.
+    Safe to retry with the same `request_id`; without one, a rollback that runs already is given back, but one that is done is followed by
+    another, to the generation it came from. Fails with `NOT_FOUND` for an unknown collection; with `FAILED_PRECONDITION`
+    (NO_RETIRED_GENERATION) if none is kept; with `ABORTED` (MIGRATION_RUNS) while a migration runs, or if the id was used with other content.
     """
     DeleteGeneration: _aio.UnaryUnaryMultiCallable[_collection_pb2.DeleteGenerationRequest, _collection_pb2.DeleteGenerationResponse]  # type: ignore[assignment]
     """Deletes a RETIRED generation; there is no way back to it then.
@@ -223,8 +225,9 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         """Goes back to the generation that was retired last: at once if it has everything, else once a gateway has embedded what was written since.
         Nothing is lost: until then the collection serves as before.
 
-        Safe to retry: a rollback that runs already is given back. Fails with `NOT_FOUND` for an unknown collection; with `FAILED_PRECONDITION`
-        (NO_RETIRED_GENERATION) if none is kept; with `ABORTED` (MIGRATION_RUNS) while a migration runs.
+        Safe to retry with the same `request_id`; without one, a rollback that runs already is given back, but one that is done is followed by
+        another, to the generation it came from. Fails with `NOT_FOUND` for an unknown collection; with `FAILED_PRECONDITION`
+        (NO_RETIRED_GENERATION) if none is kept; with `ABORTED` (MIGRATION_RUNS) while a migration runs, or if the id was used with other content.
         """
 
     @_abc_1.abstractmethod

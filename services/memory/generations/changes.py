@@ -6,6 +6,7 @@ import sqlite3
 from dataclasses import dataclass, replace
 
 from atlas.errors import ConflictError, NotFoundError, SchemaMismatchError
+from atlas.failpoints import failpoint
 
 from ..catalog import collections as catalog
 from ..catalog.collections import Collection, GenerationState
@@ -99,9 +100,11 @@ def start(connection: sqlite3.Connection, migration: Migration) -> Changed:
         return Changed(moved)
     _remember_source(connection, collection, migration)
     target = _target(connection, collection, spaces, migration)
+    failpoint("generation.start.target")
     operation = _operation(migration.tenant, migration.name, Kind.MIGRATION, target, migration.operation_id, migration.now_us)
     operation = replace(operation, truncated=migration.truncated)
     operation_rows.put_operation(connection, operation)
+    failpoint("generation.start.operation")
     return Changed(operation, created=True)
 
 
@@ -153,6 +156,7 @@ def roll_back(connection: sqlite3.Connection, tenant: str, name: str, *, embedde
     due.try_failed_again(connection, target.generation)
     operation = _operation(tenant, name, Kind.ROLLBACK, target, operation_id, now_us)
     operation_rows.put_operation(connection, operation)
+    failpoint("generation.rollback.operation")
     if due.count_due(connection, target.generation).due:
         return Changed(operation, created=True)
     return replace(switch(connection, tenant, name, force=False, now_us=now_us), created=True)
@@ -349,10 +353,13 @@ def _check_switchable(connection: sqlite3.Connection, operation: OperationRow, t
 def _take_over(connection: sqlite3.Connection, collection: Collection, target: Generation, now_us: int) -> None:
     serving = roles.serving_generation(connection, collection)
     roles.write_role(connection, replace(serving, state=GenerationState.RETIRED, verified=False, change_time_us=now_us))
+    failpoint("generation.switch.retired")
     roles.point_to(connection, collection, target.generation)
+    failpoint("generation.switch.pointed")
     # What was learnt while it was filled was written beside the vectors that served.
     marks.mark_learnt(connection, target.generation)
     roles.write_role(connection, replace(target, state=GenerationState.ACTIVE, change_time_us=now_us))
+    failpoint("generation.switch.active")
 
 
 def _give_up(connection: sqlite3.Connection, operation: OperationRow) -> tuple[Operation, ...]:
@@ -365,4 +372,5 @@ def _give_up(connection: sqlite3.Connection, operation: OperationRow) -> tuple[O
 
 def _delete(connection: sqlite3.Connection, generation: Generation) -> tuple[Operation, ...]:
     roles.drop_generation(connection, generation.generation)
+    failpoint("generation.delete.rows")
     return (DeleteGeneration(generation.index, generation.generation),)

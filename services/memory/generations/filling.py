@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from atlas.clock import Clock
 from atlas.deadlines import Deadline
+from atlas.failpoints import failpoint
 from atlas.passages import indexed_text
 
 from ..catalog import collections as catalog
@@ -151,12 +152,14 @@ class Filler:
         points = await self._store.retrieve(
             serving.index, serving.generation, [fill.memory_id for fill in fills], with_vectors=True, timeout_s=deadline.remaining_s
         )
+        failpoint("generation.fill.read")
         now_us = int(self._clock.now().timestamp() * 1e6)
 
         def write(connection: sqlite3.Connection, _: int) -> Written[Filled]:
             return _fill(connection, _places(connection, tenant, operation_id), fills, failures, points, now_us)
 
         done = await self._writer.submit(write, durability=Durability.PROCESS_CRASH, deadline=deadline, item_count=max(1, len(fills)))
+        failpoint("generation.fill.after")
         return done.answer
 
     async def _places(self, tenant: str, operation_id: str) -> _Places:
@@ -198,12 +201,14 @@ def _fill(
         elif fill.memory_id in wanted:
             filled.append(_point(fill, stored, target))
     due.mark_filled(connection, target.generation, (point.memory_id for point in filled))
+    failpoint("generation.fill.marked")
     failed = [one for one in failures if one.memory_id in rows and rows[one.memory_id].etag == one.etag]
     due.mark_failed(connection, target.generation, (one.memory_id for one in failed))
     operation = replace(places.operation, state=OperationState.RUNNING, update_time_us=now_us)
     for one in failed:
         operation = operation_rows.with_error(operation, one.fault, now_us)
     operation_rows.put_operation(connection, operation)
+    failpoint("generation.fill.operation")
     operations = (UpsertPoints(target.index, tuple(filled)),) if filled else ()
     # Should a power loss take this entry and leave its vectors, they are due again and written anew.
     return Written(Filled(len(filled), stale), operations, adds_only=True)

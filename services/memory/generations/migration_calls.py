@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Callable
+from typing import TypeVar
 
 from google.protobuf.message import Message
 
 from atlas import deadlines
 from atlas.clock import Clock
 from atlas.errors import InvalidInputError
+from atlas.failpoints import failpoint
 from atlas.memory.v1 import collection_pb2 as pb
 from atlas.type.v1 import type_pb2
 
@@ -25,7 +27,7 @@ from ..persistence.replay import RequestKey
 from ..persistence.writer import Writer, Written
 from ..search.analyzer import Analyzer, AnalyzerParameters
 from ..store import Store
-from . import changes, roles
+from . import changes, operation_rows, roles
 from .changes import Changed, Migration
 from .holds import WriteHolds
 from .messages import generation_message, operation_message, target_message, whole_tenant
@@ -35,6 +37,7 @@ MAX_ADDRESS_BYTES = 1_024
 """Longest address of an embedder."""
 DEFAULT_SAMPLE, MAX_SAMPLE = 100, 1_000
 
+Request = TypeVar("Request", pb.StartMigrationRequest, pb.RollbackGenerationRequest)
 Describe = Callable[[sqlite3.Connection, str, str], pb.Collection]
 """Makes the message of a collection of a tenant by name."""
 
@@ -76,6 +79,7 @@ class MigrationCalls:
         spaces = await self._database.read(lambda connection: _startable(connection, migration, key))
         if spaces is not None:
             await self._store.ensure_index(spaces.index)
+            failpoint("generation.index.after")
 
         def write(connection: sqlite3.Connection, _: int) -> Written[bytes]:
             changed = changes.start(connection, migration)
@@ -112,6 +116,7 @@ class MigrationCalls:
             return Written(pb.SwitchGenerationResponse(collection=describe(connection, tenant, request.name), operation=operation))
 
         done = await self._writer.submit(write, durability=Durability.POWER_LOSS, deadline=deadlines.current())
+        failpoint("generation.switch.after")
         self._holds.release(tenant, request.name)
         return done.answer
 
@@ -120,12 +125,18 @@ class MigrationCalls:
         tenant, now_us = whole_tenant(request.scope), self._now_us()
         check_bytes(request.embedder_address, "embedder_address", MAX_ADDRESS_BYTES)
         operation_id = self._new_id()
+        key = _key(tenant, "RollbackGeneration", request.request_id, request)
 
-        def write(connection: sqlite3.Connection, _: int) -> Written[pb.RollbackGenerationResponse]:
+        def begin(connection: sqlite3.Connection, _: int) -> Written[bytes]:
             changed = changes.roll_back(
                 connection, tenant, request.name, embedder_address=request.embedder_address, operation_id=operation_id, now_us=now_us
             )
-            operation = operation_message(connection, changed.operation, now_us)
+            return Written(changed.operation.operation_id.encode())
+
+        def write(connection: sqlite3.Connection, seq: int) -> Written[pb.RollbackGenerationResponse]:
+            begun = replay.once(begin, key, time_s=now_us / 1e6)(connection, seq).answer.decode()
+            # As it stands now: a repetition may come when it is done.
+            operation = operation_message(connection, operation_rows.get_operation(connection, tenant, begun), now_us)
             return Written(pb.RollbackGenerationResponse(collection=describe(connection, tenant, request.name), operation=operation))
 
         return (await self._writer.submit(write, durability=Durability.POWER_LOSS, deadline=deadlines.current())).answer
@@ -207,9 +218,9 @@ def _truncated(number: int) -> bool:
     return number == type_pb2.TRUNCATION_END
 
 
-def _key(tenant: str, method: str, request_id: str, request: pb.StartMigrationRequest) -> RequestKey:
+def _key(tenant: str, method: str, request_id: str, request: Request) -> RequestKey:
     check_bytes(request_id, "request_id", MAX_REQUEST_ID_BYTES)
-    content = pb.StartMigrationRequest()
+    content = type(request)()
     content.CopyFrom(request)
     for field in ("scope", "request_id"):
         content.ClearField(field)

@@ -6,6 +6,8 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from atlas.failpoints import failpoint
+
 from ..catalog.memory_rows import MemoryRow
 from ..store import DeleteGeneration, DeletePoints, Operation, Payload, ReplacePayloads
 from .due import mark_due, mark_filled
@@ -46,6 +48,7 @@ def follow_writes(
         kept = {memory_id: payloads[memory_id] for memory_id in memory_ids if memory_id in payloads}
         for sibling in siblings_of(connection, tenant, collection):
             mark_due(connection, sibling.generation, (memory_id for memory_id in memory_ids if memory_id not in kept))
+            failpoint("generation.follow.due")
             if kept:
                 operations.append(ReplacePayloads(sibling.index, sibling.generation, kept))
     return tuple(operations)

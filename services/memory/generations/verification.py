@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from atlas.deadlines import Deadline
 from atlas.errors import ConflictError
+from atlas.failpoints import failpoint
 
 from ..catalog import collections as catalog
 from ..catalog import memory_rows
@@ -98,6 +99,7 @@ class Verifier:
         """
         subject, counts = await self._counted(tenant, name, sample_count, begin, deadline)
         target = subject.target
+        failpoint("generation.verify.counted")
         looked_up = await self._looked_up(subject, deadline.remaining_s)
         verification = Verification(
             subject.source, target, subject.memory_count, *counts, subject.due.due, subject.due.failed, len(subject.sample), *looked_up
@@ -106,6 +108,7 @@ class Verifier:
         await self._database.write(
             lambda connection: roles.mark_verified(connection, target.generation, verified=verified), durability=Durability.POWER_LOSS
         )
+        failpoint("generation.verify.after")
         return replace(verification, target=replace(target, verified=verified))
 
     async def _counted(self, tenant: str, name: str, sample_count: int, begin: str, deadline: Deadline) -> tuple[_Subject, tuple[int, int]]:

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from atlas.failpoints import failpoint
 from atlas.salience import EventKind, SalienceRule, sums_of
 
 from . import facts, sums
@@ -38,7 +39,9 @@ def fold_page(connection: sqlite3.Connection, *, before_us: int, after: EventKey
     old = [row for row in rows if row[11] < before_us and row[3] != EventKind.PIN]
     for key, part in _folded(old, rule).items():
         _add(connection, key, part)
+        failpoint("ledger.checkpoint.added")
     connection.executemany("DELETE FROM event WHERE tenant = ? AND memory_id = ? AND search_id = ? AND kind = ?", [row[:4] for row in old])
+    failpoint("ledger.checkpoint.dropped")
     if len(rows) < PAGE_EVENTS:
         return None
     tenant, memory_id, search_id, kind = rows[-1][:4]

@@ -94,13 +94,14 @@ class Clearer:
             await self._writer.submit(_nothing, durability=Durability.PROCESS_CRASH, deadline=Deadline.after(LONGEST_PAUSE_S))
             # The text is still in the journal, the engine's log and the free pages of the file.
             await self._writer.flush()
-            failpoint("erase.flush.after")
+            failpoint("ledger.erase.flushed")
             await self._database.scrub()
-            failpoint("erase.scrub.after")
+            failpoint("ledger.erase.scrubbed")
             count = await asyncio.to_thread(self._count_copies)
             checks = {key: self._checks[key] for one in marks if (key := (one.tenant, one.receipt_id)) in self._checks}
             verified = {key: await check() for key, check in checks.items()}
             await self._note(_clean_database(marks, count, verified, now_us=self._now_us()))
+            failpoint("ledger.erase.verified")
             for key in checks:
                 del self._checks[key]
             self._wanted[1].set()
@@ -109,7 +110,7 @@ class Clearer:
         while marks := await self._database.read(erasure_due.due_in_index):
             index = marks[0].place
             gone = await self._store.purge(index)
-            failpoint("erase.purge.after")
+            failpoint("ledger.erase.purged")
             await self._note(_clean_index(marks, gone=gone, now_us=self._now_us()))
             logger.info("index purged of what was erased", extra={"index": index, "receipt_count": len(marks)})
 

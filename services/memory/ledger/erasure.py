@@ -19,7 +19,7 @@ from ..catalog.memory_rows import MemoryRow
 from ..generations.siblings import siblings_of
 from ..memories import deletions
 from ..memories.encoding import to_timestamp
-from ..persistence.database import Database
+from ..persistence.database import Database, Work
 from ..persistence.durability import Durability
 from ..persistence.replay import RequestKey, once
 from ..persistence.writer import Writer, Written
@@ -70,9 +70,9 @@ Selection = OfIds | OfSource | OfDomain | OfPrincipal
 
 @dataclass(slots=True)
 class _Outcome:
-    """What the transaction found; it stays empty for a repeated request."""
+    """What the transaction found; None and empty for a repeated request."""
 
-    rows: Sequence[MemoryRow] = ()
+    rows: Sequence[MemoryRow] | None = None
     places: Sequence[tuple[str, str]] = ()
     """Index and generation of the rows, also where other generations of their collections have them."""
     receipt_id: str = ""
@@ -103,6 +103,8 @@ class Eraser:
     async def erase(self, scope: Scope, selection: Selection, key: RequestKey, *, deadline: Deadline) -> pb.EraseResponse:
         """Erases, waits a while for the files, and gives the receipt; a repeated request gets the first one, as it is by now.
 
+        What a crash left half done is gone on with by itself; a repeated request also reads again what nobody has read since.
+
         Raises:
             NotFoundError: The collection does not exist.
             ConflictError: The request id was used with other content.
@@ -115,13 +117,16 @@ class Eraser:
 
         done = await self._writer.submit(once(work, key, time_s=now_s), durability=Durability.POWER_LOSS, deadline=deadline)
         reply = pb.EraseResponse.FromString(done.answer)
-        failpoint("erase.commit.after")
+        failpoint("ledger.erase.committed")
         if outcome.receipt_id:
             self._clearer.take(scope.tenant, outcome.receipt_id, lambda: self._nothing_remains(scope, selection, outcome))
         waits_s = min(WAIT_S, deadline.remaining_s / 2)
         receipt = await self._clearer.cleared(scope.tenant, reply.receipt.receipt_id, timeout_s=waits_s)
         if receipt is not None:
             reply.receipt.CopyFrom(receipt)
+        if outcome.rows is None and not reply.receipt.verified and reply.receipt.state != common_pb2.ERASURE_STATE_PENDING:
+            reply.receipt.verified = await self._nothing_remains(scope, selection, outcome)
+            await self._database.write(_keeping(scope.tenant, reply, key.request_id), durability=Durability.POWER_LOSS)
         return reply
 
     def _erase(
@@ -133,6 +138,7 @@ class Eraser:
             erased = erasing.erase_principal(connection, scope, selection.principal, self._rule, time_s=now_s)
         elif rows:
             erased = erasing.erase_memories(connection, scope.tenant, [row.memory_id for row in rows])
+            failpoint("ledger.erase.evidence")
             outcome.places = _places(connection, scope.tenant, rows)
             operations = deletions.delete_rows(connection, scope.tenant, rows, forget)
         else:
@@ -146,18 +152,38 @@ class Eraser:
         # Also where nothing was found: what was deleted before may still be in the engine's files.
         indexes = [] if isinstance(selection, OfPrincipal) else erasure_due.index_names(connection)
         erasure_due.mark(connection, [Due(scope.tenant, outcome.receipt_id, place, request_id) for place in (DATABASE, *indexes)])
+        failpoint("ledger.erase.receipt")
         return Written(reply.SerializeToString(), operations)
 
     async def _nothing_remains(self, scope: Scope, selection: Selection, outcome: _Outcome) -> bool:
         if isinstance(selection, OfPrincipal):
             principal = selection.principal
             return not await self._database.scan(lambda connection: erasing.principal_remains(connection, scope, principal))
+        if outcome.rows is None:
+            return await self._nothing_remains_of_repeated(scope, selection)
         memory_ids = [row.memory_id for row in outcome.rows]
         if not memory_ids:
             return True
         if await self._database.scan(lambda connection: erasing.memories_remain(connection, scope.tenant, memory_ids)):
             return False
-        found = [await self._store.retrieve(index, generation, memory_ids) for index, generation in outcome.places]
+        return await self._no_points(memory_ids, outcome.places)
+
+    async def _nothing_remains_of_repeated(self, scope: Scope, selection: Selection) -> bool:
+        """Looks for what a request names whose transaction was committed by an earlier attempt.
+
+        Which memories there were is no longer known, only which the request lists.
+        """
+        if await self._database.read(lambda connection: bool(_rows(connection, scope, selection))):
+            return False
+        memory_ids, places = await self._database.read(lambda connection: _gone(connection, scope.tenant, selection))
+        if not memory_ids:
+            return True
+        if await self._database.scan(lambda connection: erasing.rows_remain(connection, scope.tenant, memory_ids)):
+            return False
+        return await self._no_points(memory_ids, places)
+
+    async def _no_points(self, memory_ids: Sequence[str], places: Sequence[tuple[str, str]]) -> bool:
+        found = [await self._store.retrieve(index, generation, memory_ids) for index, generation in places]
         return not any(found)
 
 
@@ -180,6 +206,19 @@ def _places(connection: sqlite3.Connection, tenant: str, rows: Sequence[MemoryRo
     serving = {(catalog.index_of(connection, row.generation), row.generation) for row in rows}
     others = [one for name in {row.collection for row in rows} for one in siblings_of(connection, tenant, name)]
     return sorted(serving | {(one.index, one.generation) for one in others})
+
+
+def _gone(connection: sqlite3.Connection, tenant: str, selection: Selection) -> tuple[list[str], list[tuple[str, str]]]:
+    """Reads which memories of a list are in no catalog, and index and generation of all places where a tenant's may be."""
+    if not isinstance(selection, OfIds):
+        return [], []
+    there = memory_rows.find_rows(connection, tenant, selection.memory_ids)
+    places = {(one.index, one.generation) for one in catalog.every_collection(connection) if one.tenant == tenant}
+    return [one for one in selection.memory_ids if one not in there], sorted(places)
+
+
+def _keeping(tenant: str, reply: pb.EraseResponse, request_id: str) -> Work[None]:
+    return lambda connection: erasure_due.keep(connection, tenant, reply.receipt, request_id)
 
 
 def _reply(rows: Sequence[MemoryRow], erased: Erased, receipt_id: str, time_us: int) -> pb.EraseResponse:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from atlas.errors import ConflictError
+from atlas.failpoints import failpoint
 from atlas.salience import EventKind, SalienceRule, sums_of
 
 from . import facts
@@ -101,7 +102,9 @@ def append(connection: sqlite3.Connection, impression: Impression, appended: Ite
         if channel is not None:
             part = Part(sums_of(event.value, weight, time_s, rule.of(channel)), impression.time_us)
             parts[event.memory_id] = parts[event.memory_id] + part if event.memory_id in parts else part
+    failpoint("ledger.events.before")
     connection.executemany("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    failpoint("ledger.events.after")
     return parts
 
 

@@ -11,6 +11,7 @@ from operator import itemgetter
 from typing import Any
 
 from atlas.errors import SchemaMismatchError
+from atlas.failpoints import failpoint
 from atlas.ranking import Calibration, relevance_of
 from atlas.salience import NOTHING, Channel, EventKind, SalienceRule, Sums, sums_of
 
@@ -78,6 +79,7 @@ def rebuild(connection: sqlite3.Connection, scope: Scope, policy: LedgerPolicy, 
     if recalibrate:
         _recalibrate(connection, scope, policy)
     result = fold(connection, scope, policy.rule)
+    failpoint("ledger.rebuild.folded")
     for one in result.differences:
         for place, part in one.parts.items():
             sums.put(connection, scope.tenant, one.memory_id, place, part)
@@ -86,6 +88,7 @@ def rebuild(connection: sqlite3.Connection, scope: Scope, policy: LedgerPolicy, 
     for domain, channel in result.changed_bases:
         sums.put_base(connection, scope.tenant, domain, channel, result.bases.get((domain, channel), NOTHING))
     marks.mark(connection, scope.tenant, (one.memory_id for one in result.differences))
+    failpoint("ledger.rebuild.written")
     return result
 
 

@@ -6,6 +6,8 @@ import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 
+from atlas.failpoints import failpoint
+
 from . import impressions, marks, sums
 
 
@@ -16,6 +18,7 @@ def forget(connection: sqlite3.Connection, tenant: str, memory_ids: Sequence[str
     parts = sums.of_memories(connection, tenant, domains)
     base = sums.by_domain((domains[memory_id], place.channel, part.sums) for (memory_id, place), part in parts.items())
     sums.change_base(connection, tenant, base, sign=-1)
+    failpoint("ledger.forget.bases")
     for table in ("event", "checkpoint", "salience_state", "salience_pin"):
         connection.execute(f"DELETE FROM {table} WHERE tenant = ? AND memory_id IN (SELECT value FROM json_each(?))", (tenant, ids))
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
+from atlas.failpoints import failpoint
+
 ID_BYTES = 16
 """Length of a packed memory id."""
 _LARGEST = 256
@@ -17,6 +19,7 @@ def mark(connection: sqlite3.Connection, tenant: str, memory_ids: Iterable[str])
     for begin in range(0, len(keys), _LARGEST):
         body = b"".join(keys[begin : begin + _LARGEST])
         connection.execute("INSERT INTO salience_mark (tenant, memory_ids) VALUES (?, ?)", (tenant, body))
+        failpoint("ledger.mark.after")
 
 
 def mark_learnt(connection: sqlite3.Connection, generation: str) -> None:

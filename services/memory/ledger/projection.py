@@ -9,17 +9,18 @@ from collections.abc import Mapping
 
 from atlas.clock import Clock
 from atlas.errors import AtlasError
+from atlas.failpoints import failpoint
 from atlas.salience import SalienceRule
 
+from ..persistence import journal
 from ..persistence.database import Database
+from ..persistence.writer import Writer
 from ..store import Apply, ProjectedSalience, SalienceProjection, Store
 from . import marks, reading
 from .metrics import LedgerMetrics
 
 PAGE_MARKS = 256
 """Most marks that one message to the store follows."""
-FLUSH_INTERVAL_S = 300.0
-"""Least time between the flushes that let marks go."""
 
 logger = logging.getLogger(__name__)
 
@@ -27,12 +28,16 @@ logger = logging.getLogger(__name__)
 class SalienceProjector:
     """Follows the marks of the ledger.
 
-    The ledger is the truth: a projection that is lost is made again, since its mark is kept until the store has it on disk.
+    The ledger is the truth: a projection that is lost is made again, since its mark is kept until the store has it on disk, and until the
+    journal holds no write that would put the point there again without it.
     """
 
-    def __init__(self, database: Database, store: Store, *, rule: SalienceRule, clock: Clock, metrics: LedgerMetrics) -> None:
+    def __init__(
+        self, database: Database, store: Store, writer: Writer, *, rule: SalienceRule, clock: Clock, metrics: LedgerMetrics
+    ) -> None:
         self._database = database
         self._store = store
+        self._writer = writer
         self._rule = rule
         self._clock = clock
         self._metrics = metrics
@@ -54,14 +59,14 @@ class SalienceProjector:
 
         self._store.on_restart = restarted
 
-    async def run(self, *, interval_s: float) -> None:
-        """Projects for ever, until it is cancelled."""
+    async def run(self, *, interval_s: float, flush_interval_s: float) -> None:
+        """Projects for ever, until it is cancelled; flushes the store no sooner than `flush_interval_s` after the last time."""
         while True:
             await asyncio.sleep(interval_s)
             try:
                 while await self.project_page():
                     pass
-                if self.durable < self._projected and self._clock.monotonic() - self._flushed_s >= FLUSH_INTERVAL_S:
+                if self.durable < self._projected and self._clock.monotonic() - self._flushed_s >= flush_interval_s:
                     await self.flush()
             except (AtlasError, sqlite3.OperationalError) as error:
                 # The marks stay; the next round tries again.
@@ -74,13 +79,17 @@ class SalienceProjector:
             DependencyDownError: The engine is away.
         """
         life, now_s = self._life, self._clock.now().timestamp()
-        values, last = await self._database.read(lambda connection: _next(connection, self._projected, now_s, self._rule))
+        values, last, written = await self._database.read(lambda connection: _next(connection, self._projected, now_s, self._rule))
         if last == self._projected:
             return False
+        failpoint("projection.read.after")
+        # A write that marked its memories and is not applied yet would replace the points, and what is projected now with them.
+        await self._writer.applied(written)
         if values:
             await self._store.project([SalienceProjection(*place, value) for place, value in values.items()])
             self._metrics.projections.inc()
             self._metrics.projected.inc(sum(map(len, values.values())))
+        failpoint("projection.sent.after")
         if life == self._life:
             self._projected = last
         return True
@@ -92,7 +101,10 @@ class SalienceProjector:
             DependencyDownError: The engine is away.
         """
         life, projected = self._life, self._projected
-        await self._store.flush()
+        # Prunes the journal too: applied again after a crash, what it holds would take the projection away.
+        if not await self._writer.flush():
+            await self._store.flush()
+        failpoint("projection.flush.after")
         self._flushed_s = self._clock.monotonic()
         if life == self._life:
             self.durable = projected
@@ -100,8 +112,8 @@ class SalienceProjector:
 
 def _next(
     connection: sqlite3.Connection, after: int, now_s: float, rule: SalienceRule
-) -> tuple[Mapping[tuple[str, str], Mapping[str, ProjectedSalience]], int]:
-    """Reads what the marks behind `after` are about, by index and generation, and the last mark."""
+) -> tuple[Mapping[tuple[str, str], Mapping[str, ProjectedSalience]], int, int]:
+    """Reads what the marks behind `after` are about, by index and generation, and the last mark and the last entry of the journal."""
     found, last = marks.marked(connection, after=after, limit=PAGE_MARKS)
     places = marks.places(connection, found)
     by_tenant: dict[str, list[str]] = {}
@@ -112,4 +124,4 @@ def _next(
         for memory_id, known in reading.read(connection, tenant, memory_ids, now_s, rule).items():
             value = ProjectedSalience(known.reading.salience, known.last_retrieved_us, found[tenant, memory_id])
             values.setdefault(places[tenant, memory_id], {})[memory_id] = value
-    return values, last
+    return values, last, journal.last_seq(connection)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from atlas.failpoints import failpoint
 from atlas.salience import Channel, EventKind, SalienceRule, Sums, sums_of
 
 from ..scopes import Scope
@@ -103,7 +104,9 @@ def revoke(connection: sqlite3.Connection, scope: Scope, selector: Selector, rul
     memory_ids = sorted(taken.memory_ids)
     before = reading.read(connection, scope.tenant, memory_ids, time_s, rule)
     _mark_revoked(connection, scope, selector)
+    failpoint("ledger.revoke.marked")
     subtract(connection, scope.tenant, taken.parts)
+    failpoint("ledger.revoke.taken")
     for memory_id in taken.pinned:
         pins.restore(connection, scope.tenant, memory_id, pins.newest(connection, scope.tenant, memory_id))
     marks.mark(connection, scope.tenant, memory_ids)

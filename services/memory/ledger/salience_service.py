@@ -12,6 +12,7 @@ from grpc import aio
 from atlas import deadlines
 from atlas.clock import Clock
 from atlas.errors import InvalidInputError, NotFoundError
+from atlas.failpoints import failpoint
 from atlas.memory.v1 import salience_pb2 as pb
 from atlas.memory.v1 import salience_pb2_grpc as rpc
 from atlas.type.v1 import salience_pb2 as common_pb2
@@ -80,6 +81,7 @@ class SalienceService(rpc.SalienceServiceServicer):
         def work(connection: sqlite3.Connection) -> Recorded:
             if clears:
                 marks.clear(connection, through=through)
+                failpoint("projection.clear.after")
             return recording.record(connection, scope, impression, events, policy, now_us=now_us)
 
         recorded = await self._database.write(work, durability=durability)

@@ -68,6 +68,10 @@ class LedgerSettings(BaseModel):
     projection_interval_ms: int = Field(2_000, ge=10, le=600_000)
     """Milliseconds between writes of changed salience into the store's payload: what changes meanwhile goes in one message."""
 
+    projection_flush_interval_ms: int = Field(300_000, ge=10, le=86_400_000)
+    """Least milliseconds between the flushes of the store that let go the marks of what was projected; until then a restart projects it
+    again."""
+
     @property
     def salience_rule(self) -> SalienceRule:
         """Constants of the salience rule."""

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 
 from atlas.errors import SchemaMismatchError
+from atlas.failpoints import failpoint
 from atlas.salience import NOTHING, Channel, Sums
 
 from .records import Part, Place
@@ -37,7 +38,9 @@ def add(connection: sqlite3.Connection, tenant: str, place: Place, parts: Mappin
         "INSERT OR REPLACE INTO salience_state VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [(tenant, memory_id, *key, *_columns(total.sums), total.last_us) for memory_id, total in totals.items()],
     )
+    failpoint("ledger.sums.states")
     change_base(connection, tenant, by_domain((domains[memory_id], place.channel, part.sums) for memory_id, part in parts.items()))
+    failpoint("ledger.sums.after")
 
 
 def by_domain(parts: Iterable[tuple[str, Channel, Sums]]) -> dict[tuple[str, Channel], Sums]:

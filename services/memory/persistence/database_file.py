@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -20,6 +21,9 @@ _CHECKPOINT_PAGES = 16_384
 """Size of the write-ahead log (64 MiB) at which a commit checkpoints it, if `checkpoint` did not before."""
 _SCRUB_BYTES = 16 * 1024 * 1024
 """Zeros that are written at a time."""
+_LOG_WAIT_S = 10.0
+"""Time for which another attempt to empty the write-ahead log is made."""
+_LOG_PAUSE_S = 0.01
 _LASTING_FAULTS = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 """Primary result codes after which nobody knows what the disk holds."""
 
@@ -151,11 +155,16 @@ def empty_log(path: Path) -> None:
     """
     connection = connect(path)
     try:
-        busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        begin_s = time.monotonic()
+        # SQLite waits for readers, but not for another checkpoint: that one is refused at once.
+        while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+            if time.monotonic() - begin_s > _LOG_WAIT_S:
+                raise DependencyDownError(
+                    "readers hold the database's log; it could not be emptied", reason="LOG_IN_USE", retry_after_ms=1_000
+                )
+            time.sleep(_LOG_PAUSE_S)
     finally:
         connection.close()
-    if busy:
-        raise DependencyDownError("readers hold the database's log; it could not be emptied", reason="LOG_IN_USE", retry_after_ms=1_000)
 
 
 def named(error: BaseException) -> BaseException:

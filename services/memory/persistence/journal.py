@@ -27,6 +27,11 @@ def next_seq(connection: sqlite3.Connection) -> int:
     return 1 if row is None else int(row[0]) + 1
 
 
+def last_seq(connection: sqlite3.Connection) -> int:
+    """Returns the number of the last entry; 0 if there is none."""
+    return int(connection.execute("SELECT coalesce(max(seq), 0) FROM journal").fetchone()[0])
+
+
 def append(connection: sqlite3.Connection, entry: Entry) -> None:
     """Writes an entry behind all others."""
     connection.execute("INSERT INTO journal VALUES (?, ?)", (entry.seq, encode_operations(entry.operations)))

@@ -85,6 +85,7 @@ class Writer:
         self._waiting: asyncio.Queue[_Job] = asyncio.Queue()
         self._journalled: asyncio.Queue[list[_Job]] = asyncio.Queue(_UNAPPLIED_GROUPS)
         self._applied_seq = 0
+        self._progress = asyncio.Event()
         self._flushed_seq = 0
         self._pruning = asyncio.Lock()
 
@@ -124,6 +125,11 @@ class Writer:
                 await self.flush()
         except (AtlasError, TimeoutError) as error:
             logger.info("engine was not flushed at the end; the next start applies the journal", extra={"error": type(error).__name__})
+
+    async def applied(self, seq: int) -> None:
+        """Waits until the engine has every entry of the journal up to `seq`."""
+        while self._applied_seq < seq:
+            await self._progress.wait()
 
     async def flush(self) -> bool:
         """Has the engine write to disk what was applied, and prunes the journal; False if there was nothing to do."""
@@ -187,7 +193,7 @@ class Writer:
             if operations:
                 await self._apply_until_done(operations, adds_only=all(job.written.adds_only for job in jobs if job.written.operations))
             failpoint("writer.apply.after")
-            self._applied_seq = max([self._applied_seq, *(job.seq for job in jobs)])
+            self._note_applied(max((job.seq for job in jobs), default=0))
             for job in jobs:
                 if not job.future.done():
                     job.future.set_result(Acknowledged(job.written.answer, job.queue_s))
@@ -210,6 +216,11 @@ class Writer:
             else:
                 return
 
+    def _note_applied(self, seq: int) -> None:
+        self._applied_seq = max(self._applied_seq, seq)
+        self._progress.set()
+        self._progress = asyncio.Event()
+
     async def _replay(self, apply: Apply) -> None:
         seq, count = 0, 0
         while entries := await self._database.read(_part_after(seq)):
@@ -219,7 +230,7 @@ class Writer:
             failpoint("start.replay.part")
             seq, count = entries[-1].seq, count + len(entries)
         failpoint("start.replay.after")
-        self._applied_seq = max(self._applied_seq, seq)
+        self._note_applied(seq)
         if count:
             logger.info("journal applied again", extra={"entry_count": count, "last_seq": seq})
 

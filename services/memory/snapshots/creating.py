@@ -18,6 +18,7 @@ import msgspec
 
 from atlas.clock import Clock
 from atlas.errors import DiskFullError, ModelFaultError
+from atlas.failpoints import failpoint
 
 from ..catalog import collections as catalog
 from ..catalog.collections import GenerationState
@@ -74,10 +75,12 @@ class SnapshotMaker:
         snapshot_id = self._new_id()
         draft = self._shelf.folder / f"{snapshot_id}.draft"
         draft.mkdir(parents=True)
+        failpoint("snapshot.draft.after")
         try:
             async with self._writer.unpruned():
                 await self._write_points(draft / POINTS_FILE)
                 await asyncio.to_thread(_copy, self._path, draft / TABLES_FILE)
+            failpoint("snapshot.tables.after")
             manifest = await asyncio.to_thread(self._described, draft, snapshot_id)
             await asyncio.to_thread(_publish, draft, self._shelf.folder / snapshot_id, manifest)
         except BaseException:
@@ -97,6 +100,7 @@ class SnapshotMaker:
                     ids = [point.memory_id for point in page.points]
                     found = await self._store.retrieve(index, generation, ids, with_vectors=True, timeout_s=_TIMEOUT_S) if ids else {}
                     await asyncio.to_thread(write_frame, stream, index, generation, iter(found.values()))
+                    failpoint("snapshot.points.part")
                     if page.next is None:
                         break
                     after = page.next
@@ -199,9 +203,12 @@ def _publish(draft: Path, place: Path, manifest: Manifest) -> None:
     """Brings a draft to disk and gives it its name, so that a half-made one is never seen."""
     with (draft / MANIFEST_FILE).open("wb") as stream:
         stream.write(msgspec.json.format(msgspec.json.encode(manifest), indent=2))
+    failpoint("snapshot.manifest.after")
     for path in (*(draft / name for name in (*FILES, MANIFEST_FILE)), draft):
         _fsync(path)
+    failpoint("snapshot.sync.after")
     draft.rename(place)
+    failpoint("snapshot.rename.after")
     _fsync(place.parent)
 
 

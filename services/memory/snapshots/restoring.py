@@ -12,6 +12,7 @@ import msgspec
 
 from atlas.deadlines import Deadline
 from atlas.errors import AtlasError, ConflictError, ModelFaultError, SchemaMismatchError
+from atlas.failpoints import failpoint
 
 from ..ledger import erasure_due, marks
 from ..persistence import schema
@@ -86,12 +87,17 @@ class SnapshotRestorer:
         await self._check(manifest, replace=replace, known_fingerprints=known_fingerprints)
         await asyncio.to_thread(check_files, place, manifest)
         await self.discard_staged(deadline)
+        failpoint("restore.discard.after")
         generations = {entry.generation: self._new_id() for entry in manifest.generations}
         try:
             await self._stage(manifest, generations, deadline)
+            failpoint("restore.stage.after")
             await self._load(place, generations, deadline)
+            failpoint("restore.load.after")
             checked = await self._verify(place, manifest, generations, deadline)
+            failpoint("restore.verify.after")
             await self._take_over(place, manifest, generations, replace=replace, deadline=deadline)
+            failpoint("restore.switch.after")
         except BaseException:
             await self.discard_staged(Deadline.after(_CLEAN_UP_S))
             raise
@@ -174,6 +180,7 @@ class SnapshotRestorer:
                     renamed = _renamed(operation, generations)
                     if renamed is not None:
                         await self._write(renamed, deadline)
+                        failpoint("restore.load.part")
         finally:
             connection.close()
 
@@ -216,6 +223,7 @@ class SnapshotRestorer:
                 _raise_sequences(connection, source)
             finally:
                 source.close()
+            failpoint("restore.tables.after")
             connection.execute("DELETE FROM staged_generation")
             found = tables.table_digests(connection, {new: before for before, new in generations.items()})
             if found != manifest.table_digests:
@@ -227,6 +235,7 @@ class SnapshotRestorer:
             for generation in generations.values():
                 marks.mark_learnt(connection, generation)
             erasure_due.adopt(connection)
+            failpoint("restore.marks.after")
             return Written(None, tuple(DeleteGeneration(index, generation) for generation, index in old))
 
         await self._writer.submit(take_over, durability=Durability.POWER_LOSS, deadline=deadline)

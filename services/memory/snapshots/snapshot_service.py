@@ -12,6 +12,7 @@ from grpc import aio
 
 from atlas import deadlines
 from atlas.errors import ConflictError, InvalidInputError
+from atlas.failpoints import failpoint
 from atlas.memory.v1 import snapshot_pb2 as pb
 from atlas.memory.v1 import snapshot_pb2_grpc as rpc
 
@@ -65,6 +66,7 @@ class SnapshotService(rpc.SnapshotServiceServicer):
             # Out of sight first, so that one that is half deleted is never seen.
             gone = place.with_suffix(".deleted")
             await asyncio.to_thread(place.rename, gone)
+            failpoint("snapshot.delete.renamed")
             await asyncio.to_thread(shutil.rmtree, gone)
         return pb.DeleteSnapshotResponse()
 

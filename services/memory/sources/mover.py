@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from atlas import deadlines
 from atlas.clock import Clock
 from atlas.errors import ConflictError, InvalidInputError
+from atlas.failpoints import failpoint
 from atlas.memory.v1 import memory_pb2 as pb
 
 from ..catalog import collections as catalog
@@ -83,6 +84,7 @@ class SourceCalls:
 
     async def _moved(self, move: Move, key: RequestKey) -> pb.MoveSourceResponse:
         points = await self._points(move, key)
+        failpoint("source.points.after")
 
         def write(connection: sqlite3.Connection, seq: int) -> Written[bytes]:
             moved = run_move(connection, seq, move, points)
@@ -93,6 +95,7 @@ class SourceCalls:
         done = await self._writer.submit(
             transaction, durability=Durability.POWER_LOSS, deadline=deadlines.current(), item_count=max(1, len(points))
         )
+        failpoint("source.move.after")
         return pb.MoveSourceResponse.FromString(done.answer)
 
     async def _points(self, move: Move, key: RequestKey) -> dict[str, StoredPoint]:

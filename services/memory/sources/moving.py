@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from atlas.errors import ConflictError, InvalidInputError, NotFoundError
+from atlas.failpoints import failpoint
 from atlas.ranking import Kind
 
 from ..catalog import collections as catalog
@@ -113,8 +114,10 @@ def run_move(connection: sqlite3.Connection, seq: int, move: Move, points: Mappi
         written.append(new)
         payloads[row.memory_id] = to_payload(content, new, update_time_us=move.now_us)
     memory_rows.put_rows(connection, written)
+    failpoint("source.rows.after")
     rewritten(connection, move.tenant, {row.memory_id: (row.domain, row.domain) for row in written})
     record_moves(connection, move.tenant, move.collection, names, seq)
+    failpoint("source.names.after")
     replaced = ReplacePayloads(collection.index, collection.generation, payloads)
     return Moved(len(names), len(written), (replaced, *follow_writes(connection, move.tenant, written, payloads)))
 

@@ -27,6 +27,10 @@ class StoreSettings(BaseModel):
     edge_vacuum_share: float = Field(default=0.3, ge=0.05, le=1.0)
     """Share of dead vectors, of points that were overwritten or deleted, from which on the `edge`
     store clears them away, beside the searches."""
+    edge_vacuum_least_dead: int = Field(default=5_000, ge=1, le=1_000_000_000, json_schema_extra={"unit": "vectors"})
+    """Dead vectors below which the `edge` store clears nothing away, whatever their share."""
+    edge_shape_interval_ms: int = Field(default=30_000, ge=10, le=86_400_000)
+    """Milliseconds between looks of the `edge` store at how its indexes wear and grow."""
     engine_start_timeout_ms: int = Field(default=30_000, ge=1_000, le=600_000)
     """Milliseconds until a starting engine must be ready; for a server, until it must answer."""
     engine_lock_wait_ms: int = Field(default=10_000, ge=0, le=600_000)

@@ -21,8 +21,10 @@ from atlas.errors import InvalidInputError
 from services.memory.search.analyzer import Analyzer
 from tests.rpc.memory_part import Memory, create
 
+from ..comparison import Stored, check, read
+from ..expected import ViolationError, require
 from ..logs import quiet
-from ..oracle import Caller, Stored, Tally, ViolationError, check, read, require, settle
+from ..oracle import Caller, Tally, settle
 from .disk import template
 from .plants import PLANTS
 from .world import Machine, new_machine, settings_for

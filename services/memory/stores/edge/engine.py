@@ -19,7 +19,7 @@ from atlas.errors import AtlasError, NotFoundError, StartupError
 from atlas.failpoints import failpoint
 from atlas.garbage import calm_garbage_collection
 
-from ...failpoints import EVERY_FAILPOINT
+from ...failpoints import FAILPOINTS
 from ...operations import Operation
 from ...persistence.locks import hold
 from . import protocol
@@ -68,8 +68,10 @@ class Engine:
             case protocol.Apply(operations):
                 return self._apply(operations)
             case protocol.Project(projections):
+                failpoint("engine.project.before")
                 for projection in projections:
                     self._shard(projection.index).project(projection)
+                failpoint("engine.project.after")
                 return None
             case protocol.Search(requests):
                 return [self._shard(each.index).search(each) for each in requests]
@@ -85,12 +87,16 @@ class Engine:
                 return self._shard(index).state
             case protocol.Rebuild(spec, graph, afresh):
                 home = self._folder / spec.name
+                failpoint("engine.rebuild.before")
                 step_back(lambda: Shard.rebuild(home, spec, graph=graph, afresh=afresh))
+                failpoint("engine.rebuild.after")
                 self._shards[spec.name] = Shard.loaded(home)
                 return None
             case protocol.Reopen(index):
                 old, self._shards[index] = self._shard(index), Shard.loaded(self._folder / index)
+                failpoint("engine.reopen.loaded")
                 old.close()
+                failpoint("engine.reopen.closed")
                 return None
             case protocol.Flush(index):
                 self._flush(self._shard(index))
@@ -142,7 +148,7 @@ def serve(engine: Engine, questions: BinaryIO, answers: BinaryIO) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the process; returns its exit status."""
     options = _options(arguments)
-    failpoints.arm(os.environ, EVERY_FAILPOINT)
+    failpoints.arm(os.environ, FAILPOINTS)
     if options.background:
         die_with_parent()
     calm_garbage_collection()

@@ -26,6 +26,7 @@ from pathlib import Path
 import msgspec
 
 from atlas.errors import DependencyDownError, DiskFullError, StartupError
+from atlas.failpoints import failpoint
 
 from ...operations import IndexSpec
 from ..durable import Durable
@@ -122,15 +123,20 @@ class Builder:
         self._check_space(home)
         async with self._copied(home) as work:
             copy = work / spec.name
+            failpoint("build.copy.after")
             async with self._second_engine(work) as engine:
+                failpoint("build.engine.after")
                 await _ask(engine, protocol.Rebuild(spec, graph, afresh))
+                failpoint("build.index.after")
                 for _ in range(_PASSES):
                     await self._drain(engine)
                 async with self._writing:
                     await self._drain(engine)
                     if self._torn is not None:
                         raise DiskFullError(f"what was written during the build could not be kept: {self._torn}")
+                    failpoint("build.tail.after")
                     await _ask(engine, protocol.Flush(spec.name))
+                    failpoint("build.flush.after")
                     await engine.stop(grace_s=_START_TIMEOUT_S)
                     await self._swap(home, copy)
 
@@ -140,6 +146,7 @@ class Builder:
         work = self._folder / f"{BUILD_PREFIX}{home.name}"
         await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
         work.mkdir()
+        failpoint("build.copy.before")
         try:
             async with self._writing:
                 engine = self._pid()
@@ -188,11 +195,15 @@ class Builder:
         built = layout.current(copy)
         old, new = layout.current(home), Current(f"shard-{uuid.uuid4().hex[:12]}", built.scan, built.graph_points)
         (copy / built.shard).rename(home / new.shard)
+        failpoint("build.swap.renamed")
         await asyncio.to_thread(Durable(home / new.shard).sync)
         await asyncio.to_thread(layout.make_current, home, new)
+        failpoint("build.swap.current")
         await self._ask(protocol.Reopen(home.name))
+        failpoint("build.swap.opened")
         await asyncio.to_thread(shutil.rmtree, home / old.shard)
         await asyncio.to_thread(sync, home)
+        failpoint("build.swap.cleared")
         _LOG.info("index built anew", extra={"index": home.name, "graph_points": new.graph_points})
 
     def _check_space(self, home: Path) -> None:

@@ -49,9 +49,6 @@ PROJECTIONS_A_MESSAGE = 256
 DATA_FOLDER = "engine"
 """Folder of the indexes inside the data folder."""
 
-SHAPE_INTERVAL_S = 30.0
-"""Time between looks at the shape of the indexes."""
-
 _LOG = logging.getLogger(__name__)
 _BOOL = msgspec.msgpack.Decoder(bool)
 _INT = msgspec.msgpack.Decoder(int)
@@ -222,10 +219,10 @@ class EdgeStore:
             await self._builder.build(spec, graph=self._rule.wants_graph(state.points), afresh=True)
         return True
 
-    async def keep_in_shape(self) -> None:
-        """Builds indexes anew as they wear and grow; runs until it is cancelled."""
+    async def keep_in_shape(self, *, interval_s: float) -> None:
+        """Builds indexes anew as they wear and grow, and looks at them every so often; runs until it is cancelled."""
         while True:
-            await asyncio.sleep(SHAPE_INTERVAL_S)
+            await asyncio.sleep(interval_s)
             for index in list(self._specs):
                 try:
                     state = _STATE.decode(await self._write(protocol.State(index)))
@@ -313,11 +310,11 @@ async def open_edge_store(settings: StoreSettings, data_dir: Path) -> AsyncItera
         stop_grace_s=settings.engine_stop_grace_ms / 1000,
     )
     folder = data_dir / DATA_FOLDER
-    rule = BuildRule(settings.edge_graph_from_points, settings.edge_vacuum_share)
+    rule = BuildRule(settings.edge_graph_from_points, settings.edge_vacuum_share, settings.edge_vacuum_least_dead)
     store = EdgeStore(folder, limits, settings.edge_scan_datatype, rule=rule, watermark_bytes=settings.free_space_watermark_bytes)
     await store.start()
     try:
-        async with background(shape=store.keep_in_shape()):
+        async with background(shape=store.keep_in_shape(interval_s=settings.edge_shape_interval_ms / 1000)):
             yield store
     finally:
         await store.stop()
