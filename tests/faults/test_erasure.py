@@ -12,16 +12,21 @@ import pytest
 from atlas.memory.v1 import salience_pb2 as pb
 from atlas.type.v1 import salience_pb2
 from services.memory.failpoints import FAILPOINTS
-from tests.rpc.memory_part import create, id_of, needs_edge, scope, stubs, upsert, vector_of, write
+from tests.rpc.memory_part import create, id_of, scope, store_settings, stubs, upsert, vector_of, write
 
 from .kill import CHANNEL_OPTIONS
 from .oracle import OUTAGE
 from .part import Part, nursery
 
-pytestmark = [needs_edge, pytest.mark.timeout(240)]
+pytestmark = [
+    pytest.mark.skipif(store_settings()["store"] == "qdrant", reason="the store keeps nothing in the data folder"),
+    pytest.mark.timeout(240),
+]
+STORE = {name.upper(): str(value) for name, value in store_settings().items()}
+ERASURE = [name for name in FAILPOINTS if name.startswith("ledger.erase.")]
+PLACES = [*ERASURE, "database.commit.after", *(["engine.flush.after"] if STORE["STORE"] == "edge" else [])]
 SECRET = "the treasure lies under the crooked oak at Kilmarnock"
 SECONDS = 30.0
-ERASURE = [name for name in FAILPOINTS if name.startswith("ledger.erase.")]
 
 
 def holders(folder: Path, *needles: bytes) -> set[str]:
@@ -29,12 +34,12 @@ def holders(folder: Path, *needles: bytes) -> set[str]:
     return {name for name, body in bodies.items() if any(needle in body for needle in needles)}
 
 
-@pytest.mark.parametrize("name", [*ERASURE, "engine.flush.after", "database.commit.after"])
+@pytest.mark.parametrize("name", PLACES)
 async def test_an_erasure_that_was_killed_is_finished_after_the_start(tmp_path: Path, name: str) -> None:
     gone = id_of("gone")
     erasure = pb.EraseRequest(scope=scope(), selection=salience_pb2.ErasureSelection(ids={"memory_ids": [gone]}), request_id="e1")
     async with nursery() as nurse:
-        part = Part(nurse, tmp_path / "data", tmp_path, settings={"FLUSH_INTERVAL_MS": "60000"})
+        part = Part(nurse, tmp_path / "data", tmp_path, settings={"FLUSH_INTERVAL_MS": "60000", **STORE})
         await part.start()
         async with grpc.aio.insecure_channel(part.address, options=CHANNEL_OPTIONS) as channel:
             memory = stubs(part, channel)

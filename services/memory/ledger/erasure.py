@@ -75,7 +75,6 @@ class _Outcome:
     rows: Sequence[MemoryRow] | None = None
     places: Sequence[tuple[str, str]] = ()
     """Index and generation of the rows, also where other generations of their collections have them."""
-    receipt_id: str = ""
 
 
 class Eraser:
@@ -118,13 +117,13 @@ class Eraser:
         done = await self._writer.submit(once(work, key, time_s=now_s), durability=Durability.POWER_LOSS, deadline=deadline)
         reply = pb.EraseResponse.FromString(done.answer)
         failpoint("ledger.erase.committed")
-        if outcome.receipt_id:
-            self._clearer.take(scope.tenant, outcome.receipt_id, lambda: self._nothing_remains(scope, selection, outcome))
+        if reply.receipt.state == common_pb2.ERASURE_STATE_PENDING:
+            self._clearer.take(scope.tenant, reply.receipt.receipt_id, lambda: self._nothing_remains(scope, selection, outcome))
         waits_s = min(WAIT_S, deadline.remaining_s / 2)
         receipt = await self._clearer.cleared(scope.tenant, reply.receipt.receipt_id, timeout_s=waits_s)
         if receipt is not None:
             reply.receipt.CopyFrom(receipt)
-        if outcome.rows is None and not reply.receipt.verified and reply.receipt.state != common_pb2.ERASURE_STATE_PENDING:
+        if not reply.receipt.verified and reply.receipt.state != common_pb2.ERASURE_STATE_PENDING:
             reply.receipt.verified = await self._nothing_remains(scope, selection, outcome)
             await self._database.write(_keeping(scope.tenant, reply, key.request_id), durability=Durability.POWER_LOSS)
         return reply
@@ -143,15 +142,15 @@ class Eraser:
             operations = deletions.delete_rows(connection, scope.tenant, rows, forget)
         else:
             erased = Erased(0, 0, 0, 0)
-        outcome.rows, outcome.receipt_id = rows, self._new_id()
-        reply = _reply(rows, erased, outcome.receipt_id, round(now_s * 1e6))
+        outcome.rows, receipt_id = rows, self._new_id()
+        reply = _reply(rows, erased, receipt_id, round(now_s * 1e6))
         connection.execute(
             "INSERT INTO erasure VALUES (?, ?, ?, ?)",
-            (scope.tenant, outcome.receipt_id, round(now_s * 1e6), reply.receipt.SerializeToString()),
+            (scope.tenant, receipt_id, round(now_s * 1e6), reply.receipt.SerializeToString()),
         )
         # Also where nothing was found: what was deleted before may still be in the engine's files.
         indexes = [] if isinstance(selection, OfPrincipal) else erasure_due.index_names(connection)
-        erasure_due.mark(connection, [Due(scope.tenant, outcome.receipt_id, place, request_id) for place in (DATABASE, *indexes)])
+        erasure_due.mark(connection, [Due(scope.tenant, receipt_id, place, request_id) for place in (DATABASE, *indexes)])
         failpoint("ledger.erase.receipt")
         return Written(reply.SerializeToString(), operations)
 
