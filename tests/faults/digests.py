@@ -49,9 +49,8 @@ async def prove(ground: Ground, nurse: Nursery, scratch: Path) -> None:
     Raises:
         ViolationError: Either gives another digest.
     """
-    await ground.serving()
-    before = await check_counts(ground.memory, ground.state)
-    rebuilt = await ground.memory.salience.RebuildSalience(salience_pb2.RebuildSalienceRequest(scope=scope()), timeout=CALL_S)
+    before = await ground.looked(lambda: check_counts(ground.memory, ground.state))
+    rebuilt = await ground.answered(ground.memory.salience.RebuildSalience, salience_pb2.RebuildSalienceRequest(scope=scope()))
     require(rebuilt.changed_count == 0, f"{rebuilt.changed_count} sums changed when they were made anew")
     same("made anew from all events", before, await digest(ground.memory))
     if not ground.folded:
@@ -69,7 +68,8 @@ async def _undisturbed(ground: Ground, nurse: Nursery, scratch: Path) -> Digest:
             await repeat_all(memory, ground.callers)
             return await digest(memory)
     finally:
-        await part.kill()
+        # Its engine has to be gone before its folder is.
+        await part.stop()
         part.clear()
 
 

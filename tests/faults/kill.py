@@ -151,8 +151,8 @@ class Matrix:
         await ground.serving()
         self.figures.longest_recovery_s = max(self.figures.longest_recovery_s, time.monotonic() - begin)
         require(self._part.alive, "the service ended by itself")
-        await compare(ground.memory, ground.state, time.time)
-        after = await check_counts(ground.memory, ground.state)
+        await ground.looked(lambda: compare(ground.memory, ground.state, time.time))
+        after = await ground.looked(lambda: check_counts(ground.memory, ground.state))
         if before is not None:
             same("after a kill with nothing under way", before, after)
             self.figures.quiet += 1
@@ -166,7 +166,7 @@ class Matrix:
         if name not in QUIET or self._chance.random() < 0.5:
             return None
         await self._ground.pause(f"before {name}")
-        return await check_counts(self._ground.memory, self._ground.state)
+        return await self._ground.looked(lambda: check_counts(self._ground.memory, self._ground.state))
 
     async def _prove(self, when: str) -> None:
         await self._ground.pause(when)

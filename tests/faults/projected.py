@@ -16,7 +16,7 @@ from services.memory.stores.edge.store import DATA_FOLDER
 from tests.rpc.memory_part import scope
 
 from .comparison import read
-from .expected import CALL_S, COLLECTION, ViolationError, require
+from .expected import COLLECTION, ViolationError, require
 from .ground import PATIENCE_S, Ground
 
 
@@ -28,10 +28,9 @@ async def check_projected(ground: Ground) -> None:
     """
     give_up = time.monotonic() + PATIENCE_S
     while True:
-        await ground.serving()
-        stored = await read(ground.memory, time.time)
+        stored = await ground.looked(lambda: read(ground.memory, time.time))
         request = collection_pb2.GetCollectionRequest(scope=scope(), name=COLLECTION)
-        generation = (await ground.memory.collections.GetCollection(request, timeout=CALL_S)).collection.generation.generation
+        generation = (await ground.answered(ground.memory.collections.GetCollection, request)).collection.generation.generation
         told = {
             memory_id: learnt.last_retrieved.ToMicroseconds() if learnt.HasField("last_retrieved") else None
             for memory_id, learnt in stored.salience.items()

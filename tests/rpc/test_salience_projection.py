@@ -210,7 +210,8 @@ async def rewritten(part: Part, memory_id: str) -> Transaction[None]:
     return write_again
 
 
-async def test_a_projection_waits_for_a_write_that_the_engine_has_not_applied_yet(tmp_path: Path) -> None:
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_a_projection_waits_for_a_write_that_the_engine_has_not_applied_yet(tmp_path: Path, restarts: bool) -> None:
     clock = FakeClock(START)
     (memory,) = await filled(tmp_path, clock, "one")
     async with part(tmp_path, clock) as one, one.writer.running():
@@ -226,6 +227,10 @@ async def test_a_projection_waits_for_a_write_that_the_engine_has_not_applied_ye
         write = asyncio.create_task(one.writer.submit(again, durability=Durability.PROCESS_CRASH, deadline=Deadline.after(60)))
         while await one.mark_count() < 2:  # noqa: ASYNC110 - what is awaited is a thread
             await asyncio.sleep(0)
+        if restarts:
+            # A fresh engine gets all of the journal, and the write once more when its turn comes.
+            assert one.store.on_restart is not None
+            await one.store.on_restart(apply)
         page = asyncio.create_task(one.projector.project_page())
         done, _ = await asyncio.wait([page], timeout=0.5)
         assert not done, "it was written to a point that is about to be replaced"

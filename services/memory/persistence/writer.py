@@ -85,7 +85,9 @@ class Writer:
         self._waiting: asyncio.Queue[_Job] = asyncio.Queue()
         self._journalled: asyncio.Queue[list[_Job]] = asyncio.Queue(_UNAPPLIED_GROUPS)
         self._applied_seq = 0
-        self._progress = asyncio.Event()
+        self._settled_seq = 0
+        """As `_applied_seq`, but for what a restarted engine got and is going to get again when its turn comes."""
+        self._settled = asyncio.Event()
         self._flushed_seq = 0
         self._pruning = asyncio.Lock()
 
@@ -110,6 +112,7 @@ class Writer:
             await self._store.ensure_index(spec)
         failpoint("start.replay.before")
         await self._replay(self._store.apply)
+        self._settled_seq = self._applied_seq
         self._store.on_restart = self._replay
 
     @asynccontextmanager
@@ -127,9 +130,9 @@ class Writer:
             logger.info("engine was not flushed at the end; the next start applies the journal", extra={"error": type(error).__name__})
 
     async def applied(self, seq: int) -> None:
-        """Waits until the engine has every entry of the journal up to `seq`."""
-        while self._applied_seq < seq:
-            await self._progress.wait()
+        """Waits until the engine has every entry of the journal up to `seq`, and gets none of them again unless it restarts."""
+        while self._settled_seq < seq:
+            await self._settled.wait()
 
     async def flush(self) -> bool:
         """Has the engine write to disk what was applied, and prunes the journal; False if there was nothing to do."""
@@ -193,7 +196,10 @@ class Writer:
             if operations:
                 await self._apply_until_done(operations, adds_only=all(job.written.adds_only for job in jobs if job.written.operations))
             failpoint("writer.apply.after")
-            self._note_applied(max((job.seq for job in jobs), default=0))
+            self._settled_seq = max([self._settled_seq, *(job.seq for job in jobs)])
+            self._applied_seq = max(self._applied_seq, self._settled_seq)
+            self._settled.set()
+            self._settled = asyncio.Event()
             for job in jobs:
                 if not job.future.done():
                     job.future.set_result(Acknowledged(job.written.answer, job.queue_s))
@@ -216,11 +222,6 @@ class Writer:
             else:
                 return
 
-    def _note_applied(self, seq: int) -> None:
-        self._applied_seq = max(self._applied_seq, seq)
-        self._progress.set()
-        self._progress = asyncio.Event()
-
     async def _replay(self, apply: Apply) -> None:
         seq, count = 0, 0
         while entries := await self._database.read(_part_after(seq)):
@@ -230,7 +231,7 @@ class Writer:
             failpoint("start.replay.part")
             seq, count = entries[-1].seq, count + len(entries)
         failpoint("start.replay.after")
-        self._note_applied(seq)
+        self._applied_seq = max(self._applied_seq, seq)
         if count:
             logger.info("journal applied again", extra={"entry_count": count, "last_seq": seq})
 
