@@ -18,11 +18,13 @@ from atlas.deadlines import Deadline
 from atlas.metrics import new_registry
 from services.memory import __main__ as program
 from services.memory import startup
+from services.memory.ledger.clearing import Clearer
 from services.memory.ledger.metrics import LedgerMetrics
 from services.memory.ledger.projection import SalienceProjector
 from services.memory.persistence.writer import Writer
 from services.memory.search.analyzer import Analyzer
 from services.memory.settings import MemorySettings
+from services.memory.snapshots.manifest import Shelf as SnapshotShelf
 from services.memory.upkeep import flush_regularly
 from tests.rpc.memory_part import Memory
 
@@ -169,7 +171,22 @@ class Machine:
             metrics = LedgerMetrics(new_registry(), commit_count=lambda: database.commit_count)
             projector = SalienceProjector(database, engine, writer, rule=self.settings.salience_rule, clock=self.clock, metrics=metrics)
             projector.attach()
-            opened = program.Opened(self.settings, database, engine, writer, self.analyzer, _Inline(), projector, metrics, self.clock)  # type: ignore[arg-type]
+            # Nothing is erased here, and no snapshot made.
+            shelf = SnapshotShelf(self.settings.data_dir / "snapshots")
+            clearer = Clearer(database, writer, engine, count_copies=shelf.count, clock=self.clock)  # type: ignore[arg-type]
+            opened = program.Opened(
+                self.settings,
+                database,
+                engine,
+                writer,
+                self.analyzer,
+                _Inline(),
+                projector,
+                metrics,
+                self.clock,
+                shelf,
+                clearer,  # type: ignore[arg-type]
+            )
             with patch.object(program, "new_id", lambda: str(uuid.UUID(int=self.chance.getrandbits(128), version=4))):
                 registrations = program.build_services(opened)
             stubs = {each.name.rpartition(".")[2]: _Stub(each.servicer) for each in registrations}
