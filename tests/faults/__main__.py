@@ -51,7 +51,7 @@ def kill(
         folder = keep or Path(scratch)
         figures = asyncio.run(run_matrix(names, seed=chosen, folder=folder, callers=callers, told=lambda line: print(line, flush=True)))
     print(figures)
-    raise typer.Exit(1 if figures.violations or figures.not_reached else 0)
+    raise typer.Exit(1 if figures.violations or figures.given_up else 0)
 
 
 def _beginning(parts: list[str]) -> list[str]:

@@ -19,7 +19,7 @@ import grpc
 import grpc.aio
 
 from atlas.memory.v1 import snapshot_pb2
-from tests.rpc.memory_part import FINGERPRINT, scope
+from tests.rpc.memory_part import scope
 
 from .comparison import compare
 from .digests import check_counts, digest, same
@@ -59,9 +59,7 @@ async def restores(ground: Ground, arm: Callable[[], None], done: Callable[[], b
     await ground.go_on(8)
     await ground.pause("before a restore")
     now = await ground.looked(lambda: check_counts(ground.memory, ground.state))
-    request = snapshot_pb2.RestoreSnapshotRequest(
-        scope=scope(), snapshot_id=made.snapshot.snapshot_id, replace=True, known_fingerprints=[FINGERPRINT]
-    )
+    request = snapshot_pb2.RestoreSnapshotRequest(scope=scope(), snapshot_id=made.snapshot.snapshot_id, replace=True)
     arm()
     try:
         await ground.tried(service.RestoreSnapshot, request, timeout_s=_LONG_CALL_S)

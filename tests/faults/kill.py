@@ -55,6 +55,8 @@ class Figures:
     kills: Counter[str] = field(default_factory=Counter)
     """Kills by failpoint; `anywhere` counts those that made room for a start."""
     not_reached: Counter[str] = field(default_factory=Counter)
+    given_up: Counter[str] = field(default_factory=Counter)
+    """Kills that came true at none of several tries."""
     violations: list[str] = field(default_factory=list)
     acknowledged: int = 0
     events: int = 0
@@ -115,6 +117,8 @@ class Matrix:
                     self.figures.not_reached[name] += 1
                     if tries[name] < 5:
                         waiting.append(name)
+                    else:
+                        self.figures.given_up[name] += 1
                 if sum(self.figures.kills.values()) % 50 == 0:
                     told(f"{sum(self.figures.kills.values())} kills, {time.monotonic() - begin:.0f} s, {len(waiting)} to come")
             await self._prove("at the end")
