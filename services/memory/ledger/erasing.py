@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import msgspec
@@ -66,18 +66,24 @@ def erase_principal(connection: sqlite3.Connection, scope: Scope, principal: str
 
 def memories_remain(connection: sqlite3.Connection, tenant: str, memory_ids: Collection[str]) -> bool:
     """Whether any row, pool, kept answer or journal entry still names one of the memories."""
-    ids = json.dumps(list(memory_ids))
-    if any(_count(connection, table, tenant, ids) for table in _OF_MEMORY):
-        return True
-    if marks.any_of(connection, tenant, memory_ids):
+    if rows_remain(connection, tenant, memory_ids) or marks.any_of(connection, tenant, memory_ids):
         return True
     keys = {marks.packed(one) for one in memory_ids}
     pools = connection.execute("SELECT pool FROM impression WHERE tenant = ?", (tenant,))
     if any(_names(pool, keys) for (pool,) in pools):
         return True
-    wanted = {one.encode() for one in memory_ids}
-    bodies = connection.execute("SELECT answer FROM replay WHERE tenant = ? UNION ALL SELECT body FROM journal", (tenant,))
-    return any(not wanted.isdisjoint(_UUID.findall(body)) for (body,) in bodies)
+    return _any_named(connection.execute("SELECT answer FROM replay WHERE tenant = ?", (tenant,)), memory_ids)
+
+
+def rows_remain(connection: sqlite3.Connection, tenant: str, memory_ids: Collection[str]) -> bool:
+    """Whether any row or journal entry is still about one of the memories.
+
+    Marks, pools and kept answers may name what was deleted, and not erased, before.
+    """
+    ids = json.dumps(list(memory_ids))
+    if any(_count(connection, table, tenant, ids) for table in _OF_MEMORY):
+        return True
+    return _any_named(connection.execute("SELECT body FROM journal"), memory_ids)
 
 
 def principal_remains(connection: sqlite3.Connection, scope: Scope, principal: str) -> bool:
@@ -127,6 +133,11 @@ def _take_out_of_pools(connection: sqlite3.Connection, tenant: str, memory_ids: 
     ]
     connection.executemany("UPDATE impression SET pool = ? WHERE tenant = ? AND search_id = ?", changed)
     return len(changed)
+
+
+def _any_named(bodies: Iterable[tuple[bytes]], memory_ids: Collection[str]) -> bool:
+    wanted = {one.encode() for one in memory_ids}
+    return any(not wanted.isdisjoint(_UUID.findall(body)) for (body,) in bodies)
 
 
 def _names(pool: bytes, keys: set[bytes]) -> bool:

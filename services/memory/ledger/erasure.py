@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from atlas.clock import Clock
 from atlas.deadlines import Deadline
+from atlas.errors import NotFoundError
 from atlas.failpoints import failpoint
 from atlas.memory.v1 import salience_pb2 as pb
 from atlas.salience import SalienceRule
@@ -70,12 +71,11 @@ Selection = OfIds | OfSource | OfDomain | OfPrincipal
 
 @dataclass(slots=True)
 class _Outcome:
-    """What the transaction found; it stays empty for a repeated request."""
+    """What the transaction found; None for a repeated request."""
 
-    rows: Sequence[MemoryRow] = ()
+    rows: Sequence[MemoryRow] | None = None
     places: Sequence[tuple[str, str]] = ()
     """Index and generation of the rows, also where other generations of their collections have them."""
-    receipt_id: str = ""
 
 
 class Eraser:
@@ -116,8 +116,10 @@ class Eraser:
         done = await self._writer.submit(once(work, key, time_s=now_s), durability=Durability.POWER_LOSS, deadline=deadline)
         reply = pb.EraseResponse.FromString(done.answer)
         failpoint("erase.commit.after")
-        if outcome.receipt_id:
-            self._clearer.take(scope.tenant, outcome.receipt_id, lambda: self._nothing_remains(scope, selection, outcome))
+        # Also for who repeats a request whose first attempt ended before this.
+        self._clearer.wake()
+        if not reply.receipt.verified:
+            self._clearer.take(scope.tenant, reply.receipt.receipt_id, lambda: self._nothing_remains(scope, selection, outcome))
         waits_s = min(WAIT_S, deadline.remaining_s / 2)
         receipt = await self._clearer.cleared(scope.tenant, reply.receipt.receipt_id, timeout_s=waits_s)
         if receipt is not None:
@@ -137,27 +139,49 @@ class Eraser:
             operations = deletions.delete_rows(connection, scope.tenant, rows, forget)
         else:
             erased = Erased(0, 0, 0, 0)
-        outcome.rows, outcome.receipt_id = rows, self._new_id()
-        reply = _reply(rows, erased, outcome.receipt_id, round(now_s * 1e6))
+        outcome.rows, receipt_id = rows, self._new_id()
+        reply = _reply(rows, erased, receipt_id, round(now_s * 1e6))
         connection.execute(
             "INSERT INTO erasure VALUES (?, ?, ?, ?)",
-            (scope.tenant, outcome.receipt_id, round(now_s * 1e6), reply.receipt.SerializeToString()),
+            (scope.tenant, receipt_id, round(now_s * 1e6), reply.receipt.SerializeToString()),
         )
         # Also where nothing was found: what was deleted before may still be in the engine's files.
         indexes = [] if isinstance(selection, OfPrincipal) else erasure_due.index_names(connection)
-        erasure_due.mark(connection, [Due(scope.tenant, outcome.receipt_id, place, request_id) for place in (DATABASE, *indexes)])
+        erasure_due.mark(connection, [Due(scope.tenant, receipt_id, place, request_id) for place in (DATABASE, *indexes)])
         return Written(reply.SerializeToString(), operations)
 
     async def _nothing_remains(self, scope: Scope, selection: Selection, outcome: _Outcome) -> bool:
         if isinstance(selection, OfPrincipal):
             principal = selection.principal
             return not await self._database.scan(lambda connection: erasing.principal_remains(connection, scope, principal))
+        if outcome.rows is None:
+            return await self._nothing_remains_of_repeated(scope, selection)
         memory_ids = [row.memory_id for row in outcome.rows]
         if not memory_ids:
             return True
         if await self._database.scan(lambda connection: erasing.memories_remain(connection, scope.tenant, memory_ids)):
             return False
-        found = [await self._store.retrieve(index, generation, memory_ids) for index, generation in outcome.places]
+        return await self._no_points_remain(memory_ids, outcome.places)
+
+    async def _nothing_remains_of_repeated(self, scope: Scope, selection: Selection) -> bool:
+        """Looks for what a request names whose transaction was committed by an earlier attempt.
+
+        Which memories there were is no longer known, only which the request lists.
+        """
+        try:
+            if await self._database.read(lambda connection: bool(_rows(connection, scope, selection))):
+                return False
+        except NotFoundError:
+            return True  # the collection is gone
+        memory_ids, places = await self._database.read(lambda connection: _gone(connection, scope.tenant, selection))
+        if not memory_ids:
+            return True
+        if await self._database.scan(lambda connection: erasing.rows_remain(connection, scope.tenant, memory_ids)):
+            return False
+        return await self._no_points_remain(memory_ids, places)
+
+    async def _no_points_remain(self, memory_ids: Sequence[str], places: Sequence[tuple[str, str]]) -> bool:
+        found = [await self._store.retrieve(index, generation, memory_ids) for index, generation in places]
         return not any(found)
 
 
@@ -174,6 +198,15 @@ def _rows(connection: sqlite3.Connection, scope: Scope, selection: Selection) ->
         case OfPrincipal():
             rows = []
     return memory_rows.within(scope, rows)
+
+
+def _gone(connection: sqlite3.Connection, tenant: str, selection: Selection) -> tuple[list[str], list[tuple[str, str]]]:
+    """Reads which memories of a list are in no catalog, and index and generation of all places where a tenant's may be."""
+    if not isinstance(selection, OfIds):
+        return [], []
+    there = memory_rows.find_rows(connection, tenant, selection.memory_ids)
+    places = {(one.index, one.generation) for one in catalog.every_collection(connection) if one.tenant == tenant}
+    return [one for one in selection.memory_ids if one not in there], sorted(places)
 
 
 def _places(connection: sqlite3.Connection, tenant: str, rows: Sequence[MemoryRow]) -> list[tuple[str, str]]:
