@@ -61,10 +61,13 @@ FAILPOINTS: Mapping[str, str] = {**FRONT, **ENGINE}
 """Those that every service passes that is written to and searched, by name."""
 
 ERASURE: Mapping[str, str] = {
-    "erase.commit.after": "an erasure is committed and applied, the files still hold its bytes",
-    "erase.flush.after": "the journal is pruned of what was erased",
-    "erase.scrub.after": "the database's file is overwritten where it held it",
-    "erase.purge.after": "an index's files are written anew, the mark that it is due is still there",
+    "ledger.erase.evidence": "all that was learnt of memories is erased, they themselves are not",
+    "ledger.erase.receipt": "they are too, and the receipt is written",
+    "ledger.erase.committed": "that is committed and applied, the files still hold what was deleted",
+    "ledger.erase.flushed": "the journal is pruned of it",
+    "ledger.erase.scrubbed": "the file is scrubbed, nobody has looked",
+    "ledger.erase.verified": "the receipt says what was found",
+    "ledger.erase.purged": "an index's files are written anew, the mark that it is due is still there",
 }
 """What has happened when an erasure passes each."""
 

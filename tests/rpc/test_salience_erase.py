@@ -318,7 +318,7 @@ async def test_an_erasure_that_ended_right_after_its_commit_is_finished_and_veri
             "domain": {"domain": "secret"},
             "principal": {"principal": "bert-the-unforgettable"},
         }[kind]
-        failpoints.arm({failpoints.VARIABLE: "erase.commit.after=error:EIO"}, EVERY_FAILPOINT)
+        failpoints.arm({failpoints.VARIABLE: "ledger.erase.committed=error:EIO"}, EVERY_FAILPOINT)
         try:
             failure = await failure_of(ledger.erase(**selection, request_id="e1"))
         finally:

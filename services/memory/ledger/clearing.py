@@ -99,12 +99,13 @@ class Clearer:
             await self._writer.submit(_nothing, durability=Durability.PROCESS_CRASH, deadline=Deadline.after(LONGEST_PAUSE_S))
             # The text is still in the journal, the engine's log and the free pages of the file.
             await self._writer.flush()
-            failpoint("erase.flush.after")
+            failpoint("ledger.erase.flushed")
             await self._database.scrub()
-            failpoint("erase.scrub.after")
+            failpoint("ledger.erase.scrubbed")
             count = await asyncio.to_thread(self._count_copies)
             verified = await self._checked([(one.tenant, one.receipt_id) for one in marks])
             await self._note(_clean_database(marks, count, verified, now_us=self._now_us()), verified)
+            failpoint("ledger.erase.verified")
             self._wanted[1].set()
         # What was cleaned without one, as after a restart, and is asked about again.
         if taken:
@@ -119,7 +120,7 @@ class Clearer:
         while marks := await self._database.read(erasure_due.due_in_index):
             index = marks[0].place
             gone = await self._store.purge(index)
-            failpoint("erase.purge.after")
+            failpoint("ledger.erase.purged")
             await self._note(_clean_index(marks, gone=gone, now_us=self._now_us()))
             logger.info("index purged of what was erased", extra={"index": index, "receipt_count": len(marks)})
 

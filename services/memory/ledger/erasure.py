@@ -115,7 +115,7 @@ class Eraser:
 
         done = await self._writer.submit(once(work, key, time_s=now_s), durability=Durability.POWER_LOSS, deadline=deadline)
         reply = pb.EraseResponse.FromString(done.answer)
-        failpoint("erase.commit.after")
+        failpoint("ledger.erase.committed")
         # Also for who repeats a request whose first attempt ended before this.
         self._clearer.wake()
         if not reply.receipt.verified:
@@ -135,6 +135,7 @@ class Eraser:
             erased = erasing.erase_principal(connection, scope, selection.principal, self._rule, time_s=now_s)
         elif rows:
             erased = erasing.erase_memories(connection, scope.tenant, [row.memory_id for row in rows])
+            failpoint("ledger.erase.evidence")
             outcome.places = _places(connection, scope.tenant, rows)
             operations = deletions.delete_rows(connection, scope.tenant, rows, forget)
         else:
@@ -148,6 +149,7 @@ class Eraser:
         # Also where nothing was found: what was deleted before may still be in the engine's files.
         indexes = [] if isinstance(selection, OfPrincipal) else erasure_due.index_names(connection)
         erasure_due.mark(connection, [Due(scope.tenant, receipt_id, place, request_id) for place in (DATABASE, *indexes)])
+        failpoint("ledger.erase.receipt")
         return Written(reply.SerializeToString(), operations)
 
     async def _nothing_remains(self, scope: Scope, selection: Selection, outcome: _Outcome) -> bool:
