@@ -52,7 +52,7 @@ def erase(
     else:
         _print(receipt, str(selection["request_id"]))
     if not receipt.verified and receipt.state != "pending":
-        print_error("nobody has read again whether something of it is left (memory was restarted meanwhile), or something is; ask again")
+        print_error("something of it is left, or nobody could read again whether it is; ask again with the same --request-id")
         return ExitStatus.FAILED
     return ExitStatus.OK
 

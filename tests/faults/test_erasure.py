@@ -60,6 +60,7 @@ async def test_an_erasure_that_was_killed_is_finished_after_the_start(tmp_path: 
                         await part.start()
                         await part.serving(channel)
             assert not part.plan.exists()
-            assert (reply.receipt.state, reply.receipt.memory_count) == (salience_pb2.ERASURE_STATE_DONE, 1)
+            receipt = reply.receipt
+            assert (receipt.state, receipt.memory_count, receipt.verified) == (salience_pb2.ERASURE_STATE_DONE, 1, True)
             assert holders(part.folder, b"crooked oak", vector_of(SECRET).tobytes(), gone.encode()) == set()
             assert holders(part.folder, b"a note that stays")

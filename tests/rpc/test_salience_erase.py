@@ -292,7 +292,7 @@ async def test_what_is_pending_at_the_end_of_a_process_is_done_by_the_next(tmp_p
         async with asyncio.timeout(60):
             while (reply := await ledger.erase(ids={"memory_ids": [gone]}, request_id="e1")).receipt.state != CLEARED:
                 pass
-        assert reply.receipt.receipt_id == receipt.receipt_id
+        assert (reply.receipt.receipt_id, reply.receipt.verified) == (receipt.receipt_id, True)
         vector = vector_of(SECRET.format("gone")).tobytes()
         assert holders(tmp_path, b"crooked oak", vector, gone.encode(), UUID(gone).bytes) == {}
 
@@ -339,3 +339,38 @@ async def test_erasures_that_come_together_share_the_writing_of_an_index(tmp_pat
         assert [(each.memory_count, each.verified) for each in receipts] == [(1, True)] * len(ids)
         assert 1 <= purges <= 4
         assert holders(tmp_path, b"crooked oak", *(one.encode() for one in ids)) == {}
+
+
+@pytest.mark.parametrize("kind", ["ids", "source", "domain", "principal"])
+async def test_an_erasure_that_ended_right_after_its_commit_is_finished_and_verified_by_its_repetition(tmp_path: Path, kind: str) -> None:
+    async with ledger_service(tmp_path, flush_interval_ms=600_000) as ledger:
+        _, deleted = await ledger.store("kept", "deleted")
+        await ledger.record(search("s0", {deleted: 0.5}))
+        await ledger.forget(deleted)
+        gone = memory_part.id_of("gone")
+        secret = write("gone", SECRET.format("gone"), source="file:///secret.md", domain="secret")
+        await ledger.memory.memories.UpsertMemories(upsert(secret), timeout=20)
+        await ledger.record(search("s1", {gone: 0.9}, caller=scope(principal="bert-the-unforgettable")))
+        selection: dict[str, Any] = {
+            "ids": {"ids": {"memory_ids": [gone, deleted]}},
+            "source": {"source": {"collection": "notes", "source": "file:///secret.md"}},
+            "domain": {"domain": "secret"},
+            "principal": {"principal": "bert-the-unforgettable"},
+        }[kind]
+        failpoints.arm({failpoints.VARIABLE: "ledger.erase.committed=error:EIO"}, FAILPOINTS)
+        try:
+            failure = await failure_of(ledger.erase(**selection, request_id="e1"))
+        finally:
+            failpoints.arm({}, FAILPOINTS)
+        assert failure.code is grpc.StatusCode.INTERNAL
+        needles = (b"bert-the-unforgettable",) if kind == "principal" else (b"crooked oak", gone.encode(), UUID(gone).bytes)
+        assert holders(tmp_path, *needles), "there was nothing left to do"
+        reply = await ledger.erase(**selection, request_id="e1")
+        if kind == "principal":
+            assert reply.receipt.state == salience_pb2.ERASURE_STATE_DONE
+        else:
+            await finished(ledger, reply, **selection, request_id="e1")
+        receipt = (await ledger.erase(**selection, request_id="e1")).receipt
+        assert (receipt.verified, receipt.event_count) == (True, 1)
+        assert holders(tmp_path, *needles) == {}
+        assert (await ledger.erase(**selection, request_id="e1")).receipt == receipt

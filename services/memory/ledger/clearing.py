@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from atlas.clock import Clock
 from atlas.deadlines import Deadline
@@ -59,15 +59,15 @@ class Clearer:
             event.set()
 
     def take(self, tenant: str, receipt_id: str, check: Check) -> None:
-        """Has the marks of a receipt worked off that were just written; `check` decides whether it is verified."""
+        """Has a receipt verified by `check`, as soon as its database is clean."""
         self._checks[tenant, receipt_id] = check
         self.wake()
 
     async def cleared(self, tenant: str, receipt_id: str, *, timeout_s: float) -> common_pb2.ErasureReceipt | None:
-        """Waits until nothing is due for a receipt, at most so long, and returns it; None if it is gone."""
+        """Waits until nothing is due for a receipt and it is verified, at most so long, and returns it; None if it is gone."""
         try:
             async with asyncio.timeout(timeout_s), self._progress:
-                while (found := await self._receipt(tenant, receipt_id)) is not None and found.state == common_pb2.ERASURE_STATE_PENDING:
+                while (found := await self._receipt(tenant, receipt_id)) is not None and self._is_open(tenant, found):
                     await self._progress.wait()
         except TimeoutError:
             return await self._receipt(tenant, receipt_id)
@@ -89,7 +89,12 @@ class Clearer:
                 await wanted.wait()
 
     async def _clear_database(self) -> None:
-        while marks := await self._database.read(erasure_due.due_in_database):
+        while True:
+            # First these: the marks of each of them are committed.
+            taken = dict(self._checks)
+            marks = await self._database.read(erasure_due.due_in_database)
+            if not marks:
+                break
             # What is marked may still be on its way to the engine, and the journal keeps what has not arrived.
             await self._writer.submit(_nothing, durability=Durability.PROCESS_CRASH, deadline=Deadline.after(LONGEST_PAUSE_S))
             # The text is still in the journal, the engine's log and the free pages of the file.
@@ -98,13 +103,18 @@ class Clearer:
             await self._database.scrub()
             failpoint("ledger.erase.scrubbed")
             count = await asyncio.to_thread(self._count_copies)
-            checks = {key: self._checks[key] for one in marks if (key := (one.tenant, one.receipt_id)) in self._checks}
-            verified = {key: await check() for key, check in checks.items()}
-            await self._note(_clean_database(marks, count, verified, now_us=self._now_us()))
+            verified = await self._checked([(one.tenant, one.receipt_id) for one in marks])
+            await self._note(_clean_database(marks, count, verified, now_us=self._now_us()), verified)
             failpoint("ledger.erase.verified")
-            for key in checks:
-                del self._checks[key]
             self._wanted[1].set()
+        # What was cleaned without one, as after a restart, and is asked about again.
+        if taken:
+            verified = await self._checked(list(taken))
+            await self._note(_verify(verified), verified)
+
+    async def _checked(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], bool]:
+        """Verifies those of these receipts that can be."""
+        return {key: await check() for key in keys if (check := self._checks.get(key)) is not None}
 
     async def _clear_indexes(self) -> None:
         while marks := await self._database.read(erasure_due.due_in_index):
@@ -114,10 +124,16 @@ class Clearer:
             await self._note(_clean_index(marks, gone=gone, now_us=self._now_us()))
             logger.info("index purged of what was erased", extra={"index": index, "receipt_count": len(marks)})
 
-    async def _note(self, work: Work[None]) -> None:
+    async def _note(self, work: Work[None], verified: Iterable[tuple[str, str]] = ()) -> None:
         await self._database.write(work, durability=Durability.POWER_LOSS)
+        for key in verified:
+            # Another one may have been given meanwhile, which asks the same.
+            self._checks.pop(key, None)
         async with self._progress:
             self._progress.notify_all()
+
+    def _is_open(self, tenant: str, receipt: common_pb2.ErasureReceipt) -> bool:
+        return receipt.state == common_pb2.ERASURE_STATE_PENDING or (tenant, receipt.receipt_id) in self._checks
 
     async def _receipt(self, tenant: str, receipt_id: str) -> common_pb2.ErasureReceipt | None:
         return await self._database.read(lambda connection: erasure_due.find(connection, tenant, receipt_id))
@@ -134,6 +150,17 @@ def _clean_database(marks: Sequence[Due], count: int, verified: Mapping[tuple[st
                 receipt.verified = verified.get((one.tenant, one.receipt_id), receipt.verified)
                 erasure_due.keep(connection, one.tenant, receipt, one.request_id)
         erasure_due.done(connection, marks, common_pb2.ERASURE_STATE_DONE, now_us=now_us)
+
+    return note
+
+
+def _verify(verified: Mapping[tuple[str, str], bool]) -> Work[None]:
+    def note(connection: sqlite3.Connection) -> None:
+        requests = erasure_due.requests_of(connection, verified)
+        for key, found in verified.items():
+            if (receipt := erasure_due.find(connection, *key)) is not None:
+                receipt.verified = found
+                erasure_due.keep(connection, key[0], receipt, requests.get(key, ""))
 
     return note
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from atlas.clock import Clock
 from atlas.deadlines import Deadline
+from atlas.errors import NotFoundError
 from atlas.failpoints import failpoint
 from atlas.memory.v1 import salience_pb2 as pb
 from atlas.salience import SalienceRule
@@ -19,7 +20,7 @@ from ..catalog.memory_rows import MemoryRow
 from ..generations.siblings import siblings_of
 from ..memories import deletions
 from ..memories.encoding import to_timestamp
-from ..persistence.database import Database, Work
+from ..persistence.database import Database
 from ..persistence.durability import Durability
 from ..persistence.replay import RequestKey, once
 from ..persistence.writer import Writer, Written
@@ -70,7 +71,7 @@ Selection = OfIds | OfSource | OfDomain | OfPrincipal
 
 @dataclass(slots=True)
 class _Outcome:
-    """What the transaction found; None and empty for a repeated request."""
+    """What the transaction found; None for a repeated request."""
 
     rows: Sequence[MemoryRow] | None = None
     places: Sequence[tuple[str, str]] = ()
@@ -102,8 +103,6 @@ class Eraser:
     async def erase(self, scope: Scope, selection: Selection, key: RequestKey, *, deadline: Deadline) -> pb.EraseResponse:
         """Erases, waits a while for the files, and gives the receipt; a repeated request gets the first one, as it is by now.
 
-        What a crash left half done is gone on with by itself; a repeated request also reads again what nobody has read since.
-
         Raises:
             NotFoundError: The collection does not exist.
             ConflictError: The request id was used with other content.
@@ -117,15 +116,14 @@ class Eraser:
         done = await self._writer.submit(once(work, key, time_s=now_s), durability=Durability.POWER_LOSS, deadline=deadline)
         reply = pb.EraseResponse.FromString(done.answer)
         failpoint("ledger.erase.committed")
-        if reply.receipt.state == common_pb2.ERASURE_STATE_PENDING:
+        # Also for who repeats a request whose first attempt ended before this.
+        self._clearer.wake()
+        if not reply.receipt.verified:
             self._clearer.take(scope.tenant, reply.receipt.receipt_id, lambda: self._nothing_remains(scope, selection, outcome))
         waits_s = min(WAIT_S, deadline.remaining_s / 2)
         receipt = await self._clearer.cleared(scope.tenant, reply.receipt.receipt_id, timeout_s=waits_s)
         if receipt is not None:
             reply.receipt.CopyFrom(receipt)
-        if not reply.receipt.verified and reply.receipt.state != common_pb2.ERASURE_STATE_PENDING:
-            reply.receipt.verified = await self._nothing_remains(scope, selection, outcome)
-            await self._database.write(_keeping(scope.tenant, reply, key.request_id), durability=Durability.POWER_LOSS)
         return reply
 
     def _erase(
@@ -165,23 +163,26 @@ class Eraser:
             return True
         if await self._database.scan(lambda connection: erasing.memories_remain(connection, scope.tenant, memory_ids)):
             return False
-        return await self._no_points(memory_ids, outcome.places)
+        return await self._no_points_remain(memory_ids, outcome.places)
 
     async def _nothing_remains_of_repeated(self, scope: Scope, selection: Selection) -> bool:
         """Looks for what a request names whose transaction was committed by an earlier attempt.
 
         Which memories there were is no longer known, only which the request lists.
         """
-        if await self._database.read(lambda connection: bool(_rows(connection, scope, selection))):
-            return False
+        try:
+            if await self._database.read(lambda connection: bool(_rows(connection, scope, selection))):
+                return False
+        except NotFoundError:
+            return True  # the collection is gone
         memory_ids, places = await self._database.read(lambda connection: _gone(connection, scope.tenant, selection))
         if not memory_ids:
             return True
         if await self._database.scan(lambda connection: erasing.rows_remain(connection, scope.tenant, memory_ids)):
             return False
-        return await self._no_points(memory_ids, places)
+        return await self._no_points_remain(memory_ids, places)
 
-    async def _no_points(self, memory_ids: Sequence[str], places: Sequence[tuple[str, str]]) -> bool:
+    async def _no_points_remain(self, memory_ids: Sequence[str], places: Sequence[tuple[str, str]]) -> bool:
         found = [await self._store.retrieve(index, generation, memory_ids) for index, generation in places]
         return not any(found)
 
@@ -201,12 +202,6 @@ def _rows(connection: sqlite3.Connection, scope: Scope, selection: Selection) ->
     return memory_rows.within(scope, rows)
 
 
-def _places(connection: sqlite3.Connection, tenant: str, rows: Sequence[MemoryRow]) -> list[tuple[str, str]]:
-    serving = {(catalog.index_of(connection, row.generation), row.generation) for row in rows}
-    others = [one for name in {row.collection for row in rows} for one in siblings_of(connection, tenant, name)]
-    return sorted(serving | {(one.index, one.generation) for one in others})
-
-
 def _gone(connection: sqlite3.Connection, tenant: str, selection: Selection) -> tuple[list[str], list[tuple[str, str]]]:
     """Reads which memories of a list are in no catalog, and index and generation of all places where a tenant's may be."""
     if not isinstance(selection, OfIds):
@@ -216,8 +211,10 @@ def _gone(connection: sqlite3.Connection, tenant: str, selection: Selection) -> 
     return [one for one in selection.memory_ids if one not in there], sorted(places)
 
 
-def _keeping(tenant: str, reply: pb.EraseResponse, request_id: str) -> Work[None]:
-    return lambda connection: erasure_due.keep(connection, tenant, reply.receipt, request_id)
+def _places(connection: sqlite3.Connection, tenant: str, rows: Sequence[MemoryRow]) -> list[tuple[str, str]]:
+    serving = {(catalog.index_of(connection, row.generation), row.generation) for row in rows}
+    others = [one for name in {row.collection for row in rows} for one in siblings_of(connection, tenant, name)]
+    return sorted(serving | {(one.index, one.generation) for one in others})
 
 
 def _reply(rows: Sequence[MemoryRow], erased: Erased, receipt_id: str, time_us: int) -> pb.EraseResponse:

@@ -7,7 +7,7 @@ the files are clean, so what a crash interrupts is gone on with at the next star
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from atlas.memory.v1 import salience_pb2 as pb
@@ -77,12 +77,18 @@ def adopt(connection: sqlite3.Connection) -> None:
     }
     if not waiting:
         return
-    requests = {
+    requests = requests_of(connection, waiting)
+    places = [DATABASE, *index_names(connection)]
+    mark(connection, [Due(*key, place, requests.get(key, "")) for key in sorted(waiting) for place in places])
+
+
+def requests_of(connection: sqlite3.Connection, receipts: Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Reads the request ids of receipts, by tenant and receipt id; those that had none, or whose answer is no longer kept, are left out."""
+    found = {
         (tenant, pb.EraseResponse.FromString(answer).receipt.receipt_id): request_id
         for tenant, request_id, answer in connection.execute("SELECT tenant, request_id, answer FROM replay WHERE method = ?", (METHOD,))
     }
-    places = [DATABASE, *index_names(connection)]
-    mark(connection, [Due(*key, place, requests.get(key, "")) for key in sorted(waiting) for place in places])
+    return {key: request_id for key, request_id in found.items() if key in receipts}
 
 
 def done(connection: sqlite3.Connection, marks: Sequence[Due], state: common_pb2.ErasureState, *, now_us: int) -> None:
