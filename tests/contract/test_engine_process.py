@@ -109,6 +109,15 @@ async def test_without_any_replay_the_engine_still_has_what_it_acknowledged(tmp_
         assert await matching(store, index, None) == set(range(100))
 
 
+async def test_an_engine_that_is_asked_to_end_ends_by_itself_after_its_flush(tmp_path: Path) -> None:
+    for _ in range(3):
+        async with edge_store(tmp_path) as store:
+            await filled(store, point(1))
+            process = store._supervisor._process
+        assert process is not None
+        assert process._conversation.exit_status == 0, "it was killed"
+
+
 async def test_searches_resume_after_the_engine_was_killed(tmp_path: Path) -> None:
     async with edge_store(tmp_path) as store:
         index = await filled(store, point(1), point(2))

@@ -34,6 +34,7 @@ class Conversation(asyncio.SubprocessProtocol):
         loop = asyncio.get_running_loop()
         self.ready = Question(b"", sent=True)
         """The first frame, which the child sends unasked."""
+        self._finished = False
         self.broken: asyncio.Future[str] = loop.create_future()
         """Done, with the reason, as soon as no further answer can come."""
         self.exited: asyncio.Future[None] = loop.create_future()
@@ -75,6 +76,7 @@ class Conversation(asyncio.SubprocessProtocol):
 
     def finish(self) -> None:
         """Closes the child's standard input, which asks it to end."""
+        self._finished = True
         self._pipe(_STDIN).close()
 
     def kill(self) -> None:
@@ -108,7 +110,9 @@ class Conversation(asyncio.SubprocessProtocol):
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
         """Notes that a pipe was closed."""
-        self._break(f"its pipe failed: {exc or 'it was closed'}")
+        # After `finish` that is no failure: the child flushes and ends by itself.
+        if not self._finished or exc is not None:
+            self._break(f"its pipe failed: {exc or 'it was closed'}")
         self._open_pipes.discard(fd)
         self._close_when_over()
 
