@@ -90,7 +90,7 @@ class Ground:
         finally:
             if not task.done():
                 task.cancel()
-                await asyncio.wait([task])
+                await asyncio.gather(task, return_exceptions=True)
         task.result()
 
     def raise_ended(self) -> None:
