@@ -110,7 +110,7 @@ def simulation(
 
 @app.command()
 def figures(
-    kills: Annotated[int, typer.Option(min=1)] = 45,
+    kills: Annotated[int, typer.Option(min=1)] = len(FAILPOINTS),
     writer_kills: Annotated[int, typer.Option(min=1, help="Kills under 32 callers.")] = 10,
     cuts: Annotated[int, typer.Option(min=1)] = 20,
     seeds: Annotated[int, typer.Option(min=1)] = 500,
