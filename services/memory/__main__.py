@@ -35,13 +35,13 @@ from atlas.server import Registration, RunningServer, run, serving
 from .admission import Admission
 from .background import background
 from .catalog.collection_service import CollectionService
+from .erasure.clearing import Clearer
+from .erasure.eraser import Eraser
 from .failpoints import FAILPOINTS
 from .generations.filling import Filler
 from .generations.holds import WriteHolds
 from .generations.migration_calls import MigrationCalls
 from .generations.operation_service import OperationService
-from .ledger.clearing import Clearer
-from .ledger.erasure import Eraser
 from .ledger.forgetting import forget, rewritten
 from .ledger.metrics import LedgerMetrics
 from .ledger.projection import SalienceProjector

@@ -14,7 +14,7 @@ from services.memory.failpoints import FAILPOINTS
 
 from .disk.mounted import missing
 from .figures import PAGE, Sizes, page, run_all
-from .kill import CALLERS, order_of, run_matrix
+from .killing.matrix import CALLERS, order_of, run_matrix
 from .network import PARTS, freeze
 from .power import run_cuts
 from .simulation.plants import PLANTS

@@ -13,7 +13,7 @@ from atlas.failpoints import failpoint
 from bench.machine import describe
 
 from .disk.mounted import missing
-from .kill import order_of, run_matrix
+from .killing.matrix import order_of, run_matrix
 from .network import PARTS, freeze
 from .power import run_cuts
 from .simulation.plants import PLANTS

@@ -20,6 +20,12 @@ from atlas.health import wait_until_serving
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICE = "atlas.memory.v1.MemoryService"
+CHANNEL_OPTIONS = [
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.min_reconnect_backoff_ms", 50),
+    ("grpc.max_reconnect_backoff_ms", 100),
+    ("grpc.enable_http_proxy", 0),
+]
 
 
 class Nursery:

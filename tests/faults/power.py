@@ -24,9 +24,8 @@ from tests.rpc.memory_part import Memory, create, stubs
 from .comparison import Stored, check_findable, read
 from .disk.mounted import MountedDisk, mounted
 from .expected import POWER, ViolationError
-from .kill import CHANNEL_OPTIONS
 from .oracle import Caller, Tally, settle
-from .part import Part, nursery
+from .part import CHANNEL_OPTIONS, Part, nursery
 
 CALLERS = 4
 KEEP = (0.0, 0.0, 0.2, 0.5, 0.8, 1.0)

@@ -20,8 +20,7 @@ from tests.rpc.memory_part import Failure, Memory, create, failure_of, id_of, sc
 
 from .disk.mounted import MountedDisk, missing, mounted
 from .expected import CRASH, POWER
-from .kill import CHANNEL_OPTIONS
-from .part import Part, nursery
+from .part import CHANNEL_OPTIONS, Part, nursery
 
 pytestmark = [pytest.mark.skipif(bool(missing()), reason=f"skipped: {missing()}"), pytest.mark.timeout(240)]
 SECONDS = 30.0

@@ -14,9 +14,8 @@ from atlas.type.v1 import salience_pb2
 from services.memory.failpoints import FAILPOINTS
 from tests.rpc.memory_part import create, id_of, scope, store_settings, stubs, upsert, vector_of, write
 
-from .kill import CHANNEL_OPTIONS
 from .oracle import OUTAGE
-from .part import Part, nursery
+from .part import CHANNEL_OPTIONS, Part, nursery
 
 pytestmark = [
     pytest.mark.skipif(store_settings()["store"] == "qdrant", reason="the store keeps nothing in the data folder"),

@@ -17,9 +17,9 @@ import pytest
 
 from services.memory.failpoints import FAILPOINTS
 
-from .kill import AT_CREATION, AT_START, AT_STOP, order_of, run_matrix
+from .killing.matrix import AT_CREATION, AT_START, AT_STOP, order_of, run_matrix
+from .killing.tour import tour
 from .part import Part, nursery
-from .tour import tour
 
 KILLS = int(os.environ.get("ATLAS_TEST_FAULT_KILLS", "0"))
 SEED = int(os.environ.get("ATLAS_TEST_SEED") or random.SystemRandom().randrange(1 << 32))

@@ -18,8 +18,8 @@ from atlas.memory.v1 import salience_pb2 as pb
 from atlas.memory.v1 import snapshot_pb2
 from atlas.passages import content_sha256
 from atlas.type.v1 import salience_pb2
+from services.memory.erasure import clearing
 from services.memory.failpoints import FAILPOINTS
-from services.memory.ledger import clearing
 from services.memory.stores.edge.store import EdgeStore
 from tests.rpc import memory_part
 from tests.rpc.ledger_part import CLEAN, DAY_S, PIN, Ledger, ledger_service, scope, search

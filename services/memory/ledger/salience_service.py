@@ -18,6 +18,8 @@ from atlas.memory.v1 import salience_pb2_grpc as rpc
 from atlas.type.v1 import salience_pb2 as common_pb2
 from atlas.type.v1 import type_pb2
 
+from ..erasure.due import METHOD
+from ..erasure.eraser import Eraser, OfDomain, OfIds, OfPrincipal, OfSource, Selection
 from ..limits import MAX_REQUEST_ID_BYTES, check_bytes, checked_id, checked_ids
 from ..persistence import free_space, replay
 from ..persistence.database import Database, Work
@@ -25,8 +27,6 @@ from ..persistence.durability import Durability, asked_durability
 from ..persistence.replay import RequestKey
 from ..scopes import MAX_DOMAIN_BYTES, MAX_NAME_BYTES, Scope, checked_scope
 from . import digests, feedback, folding, impressions, marks, reading, recording, revoking, salience_replies
-from .erasure import Eraser, OfDomain, OfIds, OfPrincipal, OfSource, Selection
-from .erasure_due import METHOD
 from .metrics import LedgerMetrics
 from .policy import LedgerPolicy
 from .projection import SalienceProjector

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 
+from ..erasure.due import SCHEMA as ERASURES
 from ..generations.schema import SCHEMA as GENERATIONS
 from ..ledger import migration
 from ..ledger import schema as ledger_schema
-from ..ledger.erasure_due import SCHEMA as ERASURES
 from ..sources.aliases import SCHEMA as SOURCES
 
 VERSION = 2

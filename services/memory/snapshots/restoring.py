@@ -14,7 +14,8 @@ from atlas.deadlines import Deadline
 from atlas.errors import AtlasError, ConflictError, ModelFaultError, SchemaMismatchError
 from atlas.failpoints import failpoint
 
-from ..ledger import erasure_due, marks
+from ..erasure import due
+from ..ledger import marks
 from ..persistence import schema
 from ..persistence.database import Database
 from ..persistence.durability import Durability
@@ -234,7 +235,7 @@ class SnapshotRestorer:
             # The points say what was known of them when they were read, which is not one moment.
             for generation in generations.values():
                 marks.mark_learnt(connection, generation)
-            erasure_due.adopt(connection)
+            due.adopt(connection)
             failpoint("restore.marks.after")
             return Written(None, tuple(DeleteGeneration(index, generation) for generation, index in old))
 

@@ -18,7 +18,7 @@ from atlas.deadlines import Deadline
 from atlas.metrics import new_registry
 from services.memory import __main__ as program
 from services.memory import startup
-from services.memory.ledger.clearing import Clearer
+from services.memory.erasure.clearing import Clearer
 from services.memory.ledger.metrics import LedgerMetrics
 from services.memory.ledger.projection import SalienceProjector
 from services.memory.persistence.writer import Writer

@@ -16,12 +16,12 @@ import grpc.aio
 from services.memory.failpoints import ENGINE, FAILPOINTS
 from tests.rpc.memory_part import Memory, stubs
 
-from .comparison import compare
+from ..comparison import compare
+from ..expected import COLLECTION, ViolationError, require
+from ..part import CHANNEL_OPTIONS, Nursery, Part, nursery
 from .digests import Digest, check_counts, prove, same
 from .errands import errand_of, migrates, restores, snapshots
-from .expected import COLLECTION, ViolationError, require
 from .ground import PATIENCE_S, Ground
-from .part import Nursery, Part, nursery
 from .projected import check_projected
 
 CALLERS = 4
@@ -39,12 +39,6 @@ QUIET = (AT_START | AT_STOP) - AT_FIRST_START - {"start.replay.part"}
 """Those that can be met with nothing under way, so that the digests before and after must be equal."""
 BESIDE_ERRANDS = 0.3
 """Share of kills at places that every call passes that come while an errand is done, so that front and engine die in the middle of it."""
-CHANNEL_OPTIONS = [
-    ("grpc.initial_reconnect_backoff_ms", 50),
-    ("grpc.min_reconnect_backoff_ms", 50),
-    ("grpc.max_reconnect_backoff_ms", 100),
-    ("grpc.enable_http_proxy", 0),
-]
 
 
 @dataclass

@@ -10,10 +10,10 @@ from atlas.memory.v1 import salience_pb2
 from atlas.type.v1 import salience_pb2 as learnt_pb2
 from tests.rpc.memory_part import Memory, create, scope, stubs
 
-from .expected import CALL_S, State, require
+from ..expected import CALL_S, State, require
+from ..part import Nursery, Part
 from .ground import Ground
 from .keeper import repeat_all
-from .part import Nursery, Part
 
 Digest = learnt_pb2.StateDigest
 

@@ -15,8 +15,8 @@ from atlas.memory.v1 import collection_pb2, memory_pb2, operation_pb2
 from atlas.type.v1 import type_pb2
 from tests.rpc.memory_part import DIMENSION, FINGERPRINT, named, query, scope, vector_of
 
-from .comparison import compare
-from .expected import COLLECTION, OUTAGE, require
+from ..comparison import compare
+from ..expected import COLLECTION, OUTAGE, require
 from .ground import Ground
 
 OTHER = "test-encoder/2;d=8"

@@ -11,10 +11,9 @@ import grpc.aio
 from services.memory.failpoints import FAILPOINTS
 from tests.rpc.memory_part import stubs
 
+from ..part import CHANNEL_OPTIONS, Part, nursery
 from .errands import ERRANDS
 from .ground import PATIENCE_S, Ground
-from .kill import CHANNEL_OPTIONS
-from .part import Part, nursery
 
 _BUILT = {"build.swap.cleared", "engine.reopen.closed"}
 """Passed last by a build."""

@@ -12,10 +12,10 @@ import msgspec
 
 from atlas.salience import SalienceRule
 
+from ..ledger import impressions, marks, pins, revoking
+from ..ledger.forgetting import forget
+from ..ledger.revoking import Selector
 from ..scopes import Scope
-from . import impressions, marks, pins, revoking
-from .forgetting import forget
-from .revoking import Selector
 
 _UUID = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _OF_MEMORY = ("event", "checkpoint", "salience_state", "salience_pin", "memory")

@@ -15,10 +15,10 @@ import grpc.aio
 from services.memory.persistence.locks import hold
 from tests.rpc.memory_part import Memory, create, spaces
 
-from .expected import CALL_S, COLLECTION, OUTAGE, State, ViolationError
+from ..expected import CALL_S, COLLECTION, OUTAGE, State, ViolationError
+from ..oracle import Tally
+from ..part import Part
 from .keeper import Keeper
-from .oracle import Tally
-from .part import Part
 
 T = TypeVar("T")
 

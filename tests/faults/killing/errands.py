@@ -21,9 +21,9 @@ import grpc.aio
 from atlas.memory.v1 import snapshot_pb2
 from tests.rpc.memory_part import scope
 
-from .comparison import compare
+from ..comparison import compare
+from ..expected import DAY_S, OUTAGE, ViolationError, require
 from .digests import check_counts, digest, same
-from .expected import DAY_S, OUTAGE, ViolationError, require
 from .ground import PATIENCE_S, Ground
 from .migrating import migrates
 

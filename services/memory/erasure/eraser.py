@@ -18,6 +18,7 @@ from ..catalog import collections as catalog
 from ..catalog import memory_rows
 from ..catalog.memory_rows import MemoryRow
 from ..generations.siblings import siblings_of
+from ..ledger.forgetting import forget
 from ..memories import deletions
 from ..memories.encoding import to_timestamp
 from ..persistence.database import Database
@@ -26,11 +27,10 @@ from ..persistence.replay import RequestKey, once
 from ..persistence.writer import Writer, Written
 from ..scopes import Scope
 from ..store import Operation, Store
-from . import erasing, erasure_due
+from . import due, tables
 from .clearing import Clearer
-from .erasing import Erased
-from .erasure_due import DATABASE, Due
-from .forgetting import forget
+from .due import DATABASE, Due
+from .tables import Erased
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +132,9 @@ class Eraser:
         operations: tuple[Operation, ...] = ()
         rows = _rows(connection, scope, selection)
         if isinstance(selection, OfPrincipal):
-            erased = erasing.erase_principal(connection, scope, selection.principal, self._rule, time_s=now_s)
+            erased = tables.erase_principal(connection, scope, selection.principal, self._rule, time_s=now_s)
         elif rows:
-            erased = erasing.erase_memories(connection, scope.tenant, [row.memory_id for row in rows])
+            erased = tables.erase_memories(connection, scope.tenant, [row.memory_id for row in rows])
             failpoint("ledger.erase.evidence")
             outcome.places = _places(connection, scope.tenant, rows)
             operations = deletions.delete_rows(connection, scope.tenant, rows, forget)
@@ -147,21 +147,21 @@ class Eraser:
             (scope.tenant, receipt_id, round(now_s * 1e6), reply.receipt.SerializeToString()),
         )
         # Also where nothing was found: what was deleted before may still be in the engine's files.
-        indexes = [] if isinstance(selection, OfPrincipal) else erasure_due.index_names(connection)
-        erasure_due.mark(connection, [Due(scope.tenant, receipt_id, place, request_id) for place in (DATABASE, *indexes)])
+        indexes = [] if isinstance(selection, OfPrincipal) else due.index_names(connection)
+        due.mark(connection, [Due(scope.tenant, receipt_id, place, request_id) for place in (DATABASE, *indexes)])
         failpoint("ledger.erase.receipt")
         return Written(reply.SerializeToString(), operations)
 
     async def _nothing_remains(self, scope: Scope, selection: Selection, outcome: _Outcome) -> bool:
         if isinstance(selection, OfPrincipal):
             principal = selection.principal
-            return not await self._database.scan(lambda connection: erasing.principal_remains(connection, scope, principal))
+            return not await self._database.scan(lambda connection: tables.principal_remains(connection, scope, principal))
         if outcome.rows is None:
             return await self._nothing_remains_of_repeated(scope, selection)
         memory_ids = [row.memory_id for row in outcome.rows]
         if not memory_ids:
             return True
-        if await self._database.scan(lambda connection: erasing.memories_remain(connection, scope.tenant, memory_ids)):
+        if await self._database.scan(lambda connection: tables.memories_remain(connection, scope.tenant, memory_ids)):
             return False
         return await self._no_points_remain(memory_ids, outcome.places)
 
@@ -178,7 +178,7 @@ class Eraser:
         memory_ids, places = await self._database.read(lambda connection: _gone(connection, scope.tenant, selection))
         if not memory_ids:
             return True
-        if await self._database.scan(lambda connection: erasing.rows_remain(connection, scope.tenant, memory_ids)):
+        if await self._database.scan(lambda connection: tables.rows_remain(connection, scope.tenant, memory_ids)):
             return False
         return await self._no_points_remain(memory_ids, places)
 

@@ -19,8 +19,8 @@ from atlas.passages import content_sha256
 from atlas.type.v1 import salience_pb2 as learnt_pb2
 from tests.rpc.memory_part import Memory, id_of, scope
 
-from .expected import CALL_S, COLLECTION, EXPLICIT, RERANK, Happened, State, require, with_event
-from .oracle import Caller
+from ..expected import CALL_S, COLLECTION, EXPLICIT, RERANK, Happened, State, require, with_event
+from ..oracle import Caller
 
 _CALLS = {
     "UpsertMemoriesRequest": "memories.UpsertMemories",

@@ -15,8 +15,8 @@ from services.memory.stores.edge.layout import SPEC
 from services.memory.stores.edge.store import DATA_FOLDER
 from tests.rpc.memory_part import scope
 
-from .comparison import read
-from .expected import COLLECTION, ViolationError, require
+from ..comparison import read
+from ..expected import COLLECTION, ViolationError, require
 from .ground import PATIENCE_S, Ground
 
 

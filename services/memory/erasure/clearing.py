@@ -21,8 +21,8 @@ from ..persistence.database import Database, Work
 from ..persistence.durability import Durability
 from ..persistence.writer import Writer, Written
 from ..store import Store
-from . import erasure_due
-from .erasure_due import Due
+from . import due
+from .due import Due
 
 FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 30.0
@@ -92,7 +92,7 @@ class Clearer:
         while True:
             # First these: the marks of each of them are committed.
             taken = dict(self._checks)
-            marks = await self._database.read(erasure_due.due_in_database)
+            marks = await self._database.read(due.due_in_database)
             if not marks:
                 break
             # What is marked may still be on its way to the engine, and the journal keeps what has not arrived.
@@ -117,7 +117,7 @@ class Clearer:
         return {key: await check() for key in keys if (check := self._checks.get(key)) is not None}
 
     async def _clear_indexes(self) -> None:
-        while marks := await self._database.read(erasure_due.due_in_index):
+        while marks := await self._database.read(due.due_in_index):
             index = marks[0].place
             gone = await self._store.purge(index)
             failpoint("ledger.erase.purged")
@@ -136,7 +136,7 @@ class Clearer:
         return receipt.state == common_pb2.ERASURE_STATE_PENDING or (tenant, receipt.receipt_id) in self._checks
 
     async def _receipt(self, tenant: str, receipt_id: str) -> common_pb2.ErasureReceipt | None:
-        return await self._database.read(lambda connection: erasure_due.find(connection, tenant, receipt_id))
+        return await self._database.read(lambda connection: due.find(connection, tenant, receipt_id))
 
     def _now_us(self) -> int:
         return round(self._clock.now().timestamp() * 1e6)
@@ -145,29 +145,29 @@ class Clearer:
 def _clean_database(marks: Sequence[Due], count: int, verified: Mapping[tuple[str, str], bool], *, now_us: int) -> Work[None]:
     def note(connection: sqlite3.Connection) -> None:
         for one in marks:
-            if (receipt := erasure_due.find(connection, one.tenant, one.receipt_id)) is not None:
+            if (receipt := due.find(connection, one.tenant, one.receipt_id)) is not None:
                 receipt.copy_count = count
                 receipt.verified = verified.get((one.tenant, one.receipt_id), receipt.verified)
-                erasure_due.keep(connection, one.tenant, receipt, one.request_id)
-        erasure_due.done(connection, marks, common_pb2.ERASURE_STATE_DONE, now_us=now_us)
+                due.keep(connection, one.tenant, receipt, one.request_id)
+        due.done(connection, marks, common_pb2.ERASURE_STATE_DONE, now_us=now_us)
 
     return note
 
 
 def _verify(verified: Mapping[tuple[str, str], bool]) -> Work[None]:
     def note(connection: sqlite3.Connection) -> None:
-        requests = erasure_due.requests_of(connection, verified)
+        requests = due.requests_of(connection, verified)
         for key, found in verified.items():
-            if (receipt := erasure_due.find(connection, *key)) is not None:
+            if (receipt := due.find(connection, *key)) is not None:
                 receipt.verified = found
-                erasure_due.keep(connection, key[0], receipt, requests.get(key, ""))
+                due.keep(connection, key[0], receipt, requests.get(key, ""))
 
     return note
 
 
 def _clean_index(marks: Sequence[Due], *, gone: bool, now_us: int) -> Work[None]:
     state = common_pb2.ERASURE_STATE_DONE if gone else common_pb2.ERASURE_STATE_LEFT_TO_SERVER
-    return lambda connection: erasure_due.done(connection, marks, state, now_us=now_us)
+    return lambda connection: due.done(connection, marks, state, now_us=now_us)
 
 
 def _nothing(connection: sqlite3.Connection, seq: int) -> Written[None]:  # noqa: ARG001 - the writer's transactions have these
