@@ -95,36 +95,6 @@ async def test_a_text_that_was_edited_before_leaves_nothing_in_any_file_after_an
     assert holders(tmp_path, b"crooked oak", b"edited since") == {}
 
 
-@pytest.mark.parametrize("kind", ["ids", "source", "domain", "principal"])
-async def test_an_erasure_that_ended_before_it_was_scrubbed_is_finished_by_its_repetition(tmp_path: Path, kind: str) -> None:
-    async with ledger_service(tmp_path, flush_interval_ms=600_000) as ledger:
-        _, deleted = await ledger.store("kept", "deleted")
-        await ledger.record(search("s0", {deleted: 0.5}))
-        await ledger.forget(deleted)
-        gone = id_of("gone")
-        secret = write("gone", SECRET.format("gone"), source="file:///secret.md", domain="secret")
-        await ledger.memory.memories.UpsertMemories(upsert(secret), timeout=20)
-        await ledger.record(search("s1", {gone: 0.9}, caller=scope(principal="bert-the-unforgettable")))
-        selections = {
-            "ids": {"ids": {"memory_ids": [gone, deleted]}},
-            "source": {"source": {"collection": "notes", "source": "file:///secret.md"}},
-            "domain": {"domain": "secret"},
-            "principal": {"principal": "bert-the-unforgettable"},
-        }
-        failpoints.arm({failpoints.VARIABLE: "ledger.erase.committed=error:EIO"}, FAILPOINTS)
-        try:
-            failure = await failure_of(ledger.erase(**selections[kind], request_id="e1"))
-        finally:
-            failpoints.arm({}, FAILPOINTS)
-        assert failure.code is grpc.StatusCode.INTERNAL
-        needles = (b"bert-the-unforgettable",) if kind == "principal" else (b"crooked oak", gone.encode(), UUID(gone).bytes)
-        assert holders(tmp_path, *needles), "there was nothing left to do"
-        receipt = (await ledger.erase(**selections[kind], request_id="e1")).receipt
-        assert (receipt.verified, receipt.event_count) == (True, 1)
-        assert holders(tmp_path, *needles) == {}
-        assert (await ledger.erase(**selections[kind], request_id="e1")).receipt == receipt
-
-
 async def test_erasures_at_the_same_time_are_all_verified(tmp_path: Path) -> None:
     async with ledger_service(tmp_path, flush_interval_ms=100) as ledger:
         ids = await ledger.store(*(f"gone-{number}" for number in range(40)), text=SECRET)
@@ -347,7 +317,7 @@ async def test_an_erasure_that_ended_right_after_its_commit_is_finished_and_veri
         _, deleted = await ledger.store("kept", "deleted")
         await ledger.record(search("s0", {deleted: 0.5}))
         await ledger.forget(deleted)
-        gone = memory_part.id_of("gone")
+        gone = id_of("gone")
         secret = write("gone", SECRET.format("gone"), source="file:///secret.md", domain="secret")
         await ledger.memory.memories.UpsertMemories(upsert(secret), timeout=20)
         await ledger.record(search("s1", {gone: 0.9}, caller=scope(principal="bert-the-unforgettable")))

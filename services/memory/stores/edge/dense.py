@@ -18,7 +18,7 @@ from .layout import Current
 _EXACT = edge.SearchParams(exact=True)
 _LINKED = edge.SearchParams(hnsw_ef=512)
 """How thoroughly a graph is searched."""
-_WIDTHS = ((1.5, 20), (8.0, 0))
+_WIDTHS = ((1.5, 20), (8.0, 20))
 """How many candidates are scanned, as a factor of what is asked for and an addition: first a few, then more."""
 ROUNDING_ERROR = 0.05
 """Largest error of a scanned similarity, times the root of the dimension. Turbo8 turns vectors at random before it rounds, so that the
