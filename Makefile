@@ -61,9 +61,11 @@ down: ## Stops the services that `make run` or `atlas up --detach` started
 
 # ---------------------------------------------------------------- proof
 
+# Tests mostly wait for processes to start and end: two at a time take little more than half of the time.
+TEST_WORKERS ?= 2
 .PHONY: test
 test: install-dev ## Passes the tests (no torch, no GPU, no Docker engine)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses $(TEST_WORKERS) --dist worksteal
 
 .PHONY: test-reference
 test-reference: requirements/reference.txt $(BIN)/uv ## Compares the encoder with torch and transformers, in an environment of its own

@@ -83,7 +83,7 @@ async def _forgetful(monkeypatch: pytest.MonkeyPatch, folder: Path, statement: s
     ("statement", "noticed"),
     [
         ("DELETE FROM salience_state", r"events|sums|LEDGER_DAMAGED|do not hold what its events say"),
-        ("DELETE FROM event", r"events|sums|fold"),
+        ("DELETE FROM event", r"events|sums|fold|counted twice"),
         ("DELETE FROM impression", r"digest of the same calls without a fault: impression|is unknown, or older"),
     ],
 )

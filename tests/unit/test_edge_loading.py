@@ -12,6 +12,8 @@ from services.memory.store import IndexSpec, Point, UpsertPoints
 from services.memory.stores.edge.shard import Shard
 
 SPEC = IndexSpec("atlas-000000000001", 4, "encoder/1", "bm25/1")
+ENOUGH = 200
+"""Points of which a build makes a segment of its own."""
 
 
 def opened(folder: Path) -> Shard:
@@ -19,11 +21,12 @@ def opened(folder: Path) -> Shard:
     return shard
 
 
-def filled(folder: Path) -> Path:
+def filled(folder: Path, count: int = 1) -> Path:
     shard = opened(folder)
     nothing = np.zeros(0, np.uint32), np.zeros(0, np.float32)
-    point = Point("00000000-0000-0000-0000-000000000001", "g", np.array([1, 0, 0, 0], np.float32), *nothing, {"content_kind": "TEXT"})
-    shard.apply(UpsertPoints(SPEC.name, (point,)))
+    ids = (f"00000000-0000-0000-0000-{number:012x}" for number in range(count))
+    points = (Point(one, "g", np.array([1, 0, 0, 0], np.float32), *nothing, {"content_kind": "TEXT"}) for one in ids)
+    shard.apply(UpsertPoints(SPEC.name, tuple(points)))
     shard.flush()
     shard.close()
     return folder / SPEC.name / "shard"
@@ -65,3 +68,29 @@ def test_a_file_that_was_made_since_the_last_flush_and_lost_its_bytes_takes_writ
     shard.apply(UpsertPoints(SPEC.name, (point,)))
     assert shard.count("g", None) == 1
     shard.close()
+
+
+def test_files_that_a_build_left_empty_by_right_are_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    filled(tmp_path, ENOUGH)
+    Shard.rebuild(tmp_path / SPEC.name, SPEC, graph=True)
+    home = tmp_path / SPEC.name / "shard"
+    empty = [path for path in home.rglob("*") if path.is_file() and path.stat().st_size == 0]
+    assert empty, "no field without a value: the test shows nothing"
+    before = {path: path.stat().st_ino for path in empty}
+    shard = opened(tmp_path)
+    assert shard.count("g", None) == ENOUGH
+    shard.close()
+    assert {path: path.stat().st_ino for path in empty} == before
+    assert not caplog.records
+
+
+def test_what_a_power_loss_left_empty_after_a_build_is_made_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    filled(tmp_path, ENOUGH)
+    Shard.rebuild(tmp_path / SPEC.name, SPEC, graph=False)
+    home = tmp_path / SPEC.name / "shard"
+    for lost in ("empty.json", *(str(path.relative_to(home)) for path in home.rglob("vector_storage-lexical/deleted/*.dat"))):
+        (home / lost).write_bytes(b"")
+    shard = opened(tmp_path)
+    assert shard.count("g", None) == ENOUGH
+    shard.close()
+    assert "left empty" in caplog.text

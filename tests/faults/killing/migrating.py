@@ -25,6 +25,7 @@ _PROJECTION = np.linalg.qr(np.random.default_rng(1).normal(size=(DIMENSION, DIME
 _PAGE = 40
 _ROUNDS = 4
 """Pages that are filled while the callers write."""
+_CALLS_A_ROUND = 6
 
 
 async def migrates(ground: Ground, arm: Callable[[], None], done: Callable[[], bool]) -> None:
@@ -32,6 +33,7 @@ async def migrates(ground: Ground, arm: Callable[[], None], done: Callable[[], b
     arm()
     operation_id = await _started(ground)
     for _ in range(_ROUNDS):
+        await ground.go_on(_CALLS_A_ROUND)
         await _filled(ground, operation_id)
     await ground.pause("before a switch")
     while await _filled(ground, operation_id):

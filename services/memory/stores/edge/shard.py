@@ -33,7 +33,7 @@ from .dense import DenseBranch
 from .filters import having, older_than, within
 from .labels import Labels
 from .layout import SCAN, Current
-from .loading import load
+from .loading import load, note_empty
 from .protocol import DenseDatatype, IndexState
 from .wear import Wear
 
@@ -97,6 +97,7 @@ class Shard:
         shard.flush()
         shard.close()
         Wear.reset(home / used.shard)
+        note_empty(home / used.shard)
         layout.make_current(home, Current(used.shard, used.scan, points if graph else 0))
 
     @property
