@@ -19,7 +19,6 @@ from prometheus_client import CollectorRegistry
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_fixed
 
 from .errors import AtlasError, DeadlineError, DependencyDownError, OverloadedError, StartupError
-from .garbage import calm_garbage_collection
 from .health_service import SERVICE_NAME as HEALTH_SERVICE_NAME
 from .health_service import Health
 from .interceptors import Chain, Drain
@@ -29,6 +28,7 @@ from .interceptors.deadline import CallDeadline
 from .interceptors.errors import Errors
 from .interceptors.metrics import RpcMetrics
 from .interceptors.request_id import RequestId
+from .interpreter import calm_garbage_collection, hand_over_soon
 from .listening import authority, bind, check_exposure, server_options
 from .metrics import metrics_endpoint
 from .reflection import add_reflection
@@ -186,6 +186,7 @@ def run(main: Callable[[], Coroutine[Any, Any, None]]) -> NoReturn:
     Exits with 0 after a drain or a signal, with 1 and one line on standard error where the part could not start.
     """
     calm_garbage_collection()
+    hand_over_soon()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             runner.run(_ended_by_signal(main))

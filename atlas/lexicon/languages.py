@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import Counter
 from collections.abc import Iterable
@@ -52,6 +53,10 @@ _LEAST = 2
 _CHARACTER_LETTERS = 2
 """Letters that one Han, Kana or Hangul character stands for when scripts are weighed against each other."""
 
+_KANA, _HAN, _HANGUL = "\u3040-\u30ff", "\u3400-\u9fff\U00020000-\U0010ffff", "\uac00-\ud7af"
+_EACH_SCRIPT = tuple(re.compile(f"[{characters}]") for characters in (_KANA, _HAN, _HANGUL))
+_ANY_SCRIPT = re.compile(f"[{_KANA}{_HAN}{_HANGUL}]")
+
 _local = threading.local()
 
 
@@ -62,8 +67,10 @@ def detect(text: str, words: Iterable[str]) -> str:
     another language has clearly more of them.
     """
     counts: Counter[str] = Counter()
+    languages_of = _languages_of_word()
     for word in words:
-        counts.update(_languages_of_word().get(word, ()))
+        for language in languages_of.get(word, ()):
+            counts[language] += 1
     return _by_script(text) or _most_stop_words(counts)
 
 
@@ -87,17 +94,13 @@ def _most_stop_words(counts: Counter[str]) -> str:
 
 
 def _by_script(text: str) -> str | None:
-    kana = han = hangul = letters = 0
-    for character in text:
-        if "\u3040" <= character <= "\u30ff":
-            kana += 1
-        elif "\u3400" <= character <= "\u9fff" or character >= "\U00020000":
-            han += 1
-        elif "\uac00" <= character <= "\ud7af":
-            hangul += 1
-        elif character.isalpha():
-            letters += 1
-    if (kana + han + hangul) * _CHARACTER_LETTERS <= letters or not kana + han + hangul:
+    if text.isascii():
+        return None
+    kana, han, hangul = (len(script.findall(text)) for script in _EACH_SCRIPT)
+    if not kana + han + hangul:
+        return None
+    letters = sum(map(str.isalpha, _ANY_SCRIPT.sub("", text)))
+    if (kana + han + hangul) * _CHARACTER_LETTERS <= letters:
         return None
     if hangul >= kana + han:
         return "ko"

@@ -31,13 +31,15 @@ def words(text: str) -> Iterator[str]:
     for match in _TOKEN.finditer(unicodedata.normalize("NFKC", text)):
         token = match.group()
         match match.lastgroup:
+            case "word" if "_" not in token and (rest := token[1:]) == rest.casefold():
+                yield token.casefold()  # without a capital inside it is one part
+            case "word":
+                yield from _identifier_words(token)
             case "number":
                 yield re.sub("[.,]", "", token) if _THOUSANDS.fullmatch(token) else token
-            case "unspaced":
+            case _:
                 yield from token
                 yield from (first + second for first, second in pairwise(token))
-            case _:
-                yield from _identifier_words(token)
 
 
 def _identifier_words(token: str) -> Iterator[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -70,9 +69,6 @@ from .upkeep import compact_regularly, delete_outlived_regularly, flush_regularl
 
 DATABASE_NAME = "memory.sqlite3"
 """File of journal, catalog and ledger in the data folder."""
-SWITCH_INTERVAL_S = 0.0005
-"""How long a thread that analyses texts may keep the interpreter while the event loop waits for it, which it does several times in each
-call. With Python's 5 ms the slowest of a hundred health checks beside a bulk load took twice as long; the load itself was as fast."""
 
 
 async def main() -> None:
@@ -80,7 +76,6 @@ async def main() -> None:
     failpoints.arm(os.environ, FAILPOINTS)
     settings = MemorySettings.load()
     configure_logs(settings.log_level, settings.log_format)
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
     async with running(settings) as server:
         await server.until_signal()
 

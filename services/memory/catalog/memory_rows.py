@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, fields
+from operator import attrgetter
 
 from ..scopes import Scope
 
@@ -41,6 +42,10 @@ class MemoryRow:
         return self.generation, self.language, self.domain
 
 
+# `dataclasses.astuple` copies each value, which takes longer than SQLite takes to write the row.
+_columns = attrgetter(*(field.name for field in fields(MemoryRow)))
+
+
 def etag_of(seq: int) -> str:
     """Returns the etag that a memory has after the write `seq`."""
     return f"{seq:x}"
@@ -68,7 +73,7 @@ def ids_of_generation(connection: sqlite3.Connection, tenant: str, generation: s
 
 def put_rows(connection: sqlite3.Connection, rows: Iterable[MemoryRow]) -> None:
     """Writes rows, replacing those of the same ids."""
-    connection.executemany("INSERT OR REPLACE INTO memory VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", [astuple(row) for row in rows])
+    connection.executemany("INSERT OR REPLACE INTO memory VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_columns, rows))
 
 
 def delete_rows(connection: sqlite3.Connection, rows: Iterable[MemoryRow]) -> None:

@@ -81,9 +81,9 @@ class Analyzer:
         language = known(language) or (DEFAULT_LANGUAGE if kind is Kind.CODE else detect(text, found))
         dropped = stop_words(language)
         counts = Counter(term_id(word, language) for word in found if word not in dropped)
-        indices = np.array(sorted(counts), dtype=np.uint32)
-        frequencies = np.array([counts[int(index)] for index in indices], dtype=np.float32)
-        return AnalyzedDocument(language, indices, self._saturated(frequencies, kind))
+        terms = sorted(counts)
+        frequencies = np.array([counts[term] for term in terms], dtype=np.float32)
+        return AnalyzedDocument(language, np.array(terms, dtype=np.uint32), self._saturated(frequencies, kind))
 
     def analyze_query(self, text: str, languages: Sequence[str] = (DEFAULT_LANGUAGE,)) -> tuple[tuple[int, ...], ...]:
         """Groups the term ids of a query: one group a word, its ids the word's stems in each of `languages`.
@@ -105,11 +105,20 @@ class Analyzer:
         return weights
 
 
-@lru_cache(maxsize=65536)
 def term_id(word: str, language: str) -> int:
     """Stable 32-bit id of the stem of `word` in `language`; equal stems of two languages have one id."""
+    # A word may be as long as a text: were those remembered, a caller could fill the memory of the process.
+    return _remembered_id(word, language) if len(word) <= _LONGEST_REMEMBERED else _term_id(word, language)
+
+
+def _term_id(word: str, language: str) -> int:
     digest = hashlib.blake2b(stem(word, language).encode(), digest_size=4).digest()
     return int.from_bytes(digest, "little")
+
+
+_LONGEST_REMEMBERED = 64
+"""Characters of the longest word whose id is remembered."""
+_remembered_id = lru_cache(maxsize=65536)(_term_id)
 
 
 def languages_that_matter(counts: Mapping[str, int]) -> tuple[str, ...]:

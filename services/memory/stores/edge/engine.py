@@ -17,7 +17,7 @@ from typing import BinaryIO
 from atlas import failpoints
 from atlas.errors import AtlasError, NotFoundError, StartupError
 from atlas.failpoints import failpoint
-from atlas.garbage import calm_garbage_collection
+from atlas.interpreter import calm_garbage_collection
 
 from ...failpoints import FAILPOINTS
 from ...operations import Operation
