@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import random
@@ -12,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from services.memory.snapshots.manifest import MANIFEST_FILE, Shelf
+
 from .disk.image import PAGE, ROOT, DiskError, Image, Loss
-from .disk.mounted import missing
+from .disk.mounted import missing, mounted
 from .power import run_cuts
 
 CUTS = int(os.environ.get("ATLAS_TEST_POWER_CUTS", "4"))
@@ -31,6 +34,28 @@ async def test_what_was_acknowledged_for_it_survives_the_loss_of_power(tmp_path:
     assert figures.cuts == CUTS
     assert figures.acknowledged["POWER_LOSS"]
     assert figures.dirty_pages, "no cut has put anything at stake"
+
+
+@needs_disk
+async def test_a_snapshot_that_has_its_name_keeps_it_and_one_that_was_deleted_stays_so(tmp_path: Path) -> None:
+    kept, deleted = "00000000-0000-0000-0000-00000000000a", "00000000-0000-0000-0000-00000000000b"
+    async with mounted(tmp_path / "disk") as disk:
+        shelf = Shelf(disk.folder / "snapshots")
+
+        def change() -> None:
+            for snapshot_id in (kept, deleted):
+                draft = shelf.folder / f"{snapshot_id}.draft"
+                draft.mkdir(parents=True)
+                (draft / MANIFEST_FILE).write_bytes(b"what it says of itself")
+                shelf.publish(draft, snapshot_id)
+            shelf.delete(shelf.place(deleted))
+
+        await asyncio.to_thread(change)
+        await disk.cut(seed=1, keep=0.0, torn=0.0)
+        await disk.power()
+        shelf.clear_leftovers()
+        assert [place.name for place in shelf.folder.iterdir()] == [kept]
+        assert (shelf.place(kept) / MANIFEST_FILE).read_bytes() == b"what it says of itself"
 
 
 def file_of(image: Image, content: bytes):

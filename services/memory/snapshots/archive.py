@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from atlas.errors import InvalidInputError
+from atlas.failpoints import failpoint
 
 from .manifest import FILES, MANIFEST_FILE, Manifest, Shelf, check_files, checked_snapshot_id, decode_manifest
 
@@ -44,10 +44,9 @@ def take_in(archive: Path, shelf: Shelf) -> Manifest:
         manifest = _unpacked(archive, draft)
         checked_snapshot_id(manifest.snapshot_id)
         check_files(draft, manifest)
-        place = shelf.folder / manifest.snapshot_id
-        if not place.exists():
-            _synced(draft)
-            draft.rename(place)
+        failpoint("snapshot.upload.unpacked")
+        if not (shelf.folder / manifest.snapshot_id).exists():
+            shelf.publish(draft, manifest.snapshot_id)
         return manifest
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -73,12 +72,3 @@ def _unpacked(archive: Path, draft: Path) -> Manifest:
 
 def _no_snapshot(why: str) -> InvalidInputError:
     return InvalidInputError(f"data is no archive of a snapshot: {why}", reason="NO_SNAPSHOT", field="data")
-
-
-def _synced(folder: Path) -> None:
-    for path in (*folder.iterdir(), folder):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -8,7 +8,6 @@ moment of the copy.
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -82,7 +81,7 @@ class SnapshotMaker:
                 await asyncio.to_thread(_copy, self._path, draft / TABLES_FILE)
             failpoint("snapshot.tables.after")
             manifest = await asyncio.to_thread(self._described, draft, snapshot_id)
-            await asyncio.to_thread(_publish, draft, self._shelf.folder / snapshot_id, manifest)
+            await asyncio.to_thread(self._publish, draft, manifest)
         except BaseException:
             await asyncio.to_thread(shutil.rmtree, draft, ignore_errors=True)
             raise
@@ -106,6 +105,11 @@ class SnapshotMaker:
                     after = page.next
         finally:
             await asyncio.to_thread(stream.close)
+
+    def _publish(self, draft: Path, manifest: Manifest) -> None:
+        (draft / MANIFEST_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2))
+        failpoint("snapshot.manifest.after")
+        self._shelf.publish(draft, manifest.snapshot_id)
 
     def _described(self, draft: Path, snapshot_id: str) -> Manifest:
         connection = sqlite3.connect(f"file:{draft / TABLES_FILE}?mode=ro", uri=True)
@@ -197,24 +201,3 @@ def _check_complete(draft: Path, connection: sqlite3.Connection, entry: Generati
             lacking_count=len(wrong),
             surplus_count=len(surplus),
         )
-
-
-def _publish(draft: Path, place: Path, manifest: Manifest) -> None:
-    """Brings a draft to disk and gives it its name, so that a half-made one is never seen."""
-    with (draft / MANIFEST_FILE).open("wb") as stream:
-        stream.write(msgspec.json.format(msgspec.json.encode(manifest), indent=2))
-    failpoint("snapshot.manifest.after")
-    for path in (*(draft / name for name in (*FILES, MANIFEST_FILE)), draft):
-        _fsync(path)
-    failpoint("snapshot.sync.after")
-    draft.rename(place)
-    failpoint("snapshot.rename.after")
-    _fsync(place.parent)
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -11,6 +11,9 @@ from pathlib import Path
 import msgspec
 
 from atlas.errors import InvalidInputError, NotFoundError
+from atlas.failpoints import failpoint
+
+from ..persistence.syncing import sync, sync_tree
 
 FORMAT = 1
 """Counts up whenever an older program could not read a snapshot."""
@@ -98,6 +101,22 @@ class Shelf:
             )
         return self.folder / snapshot_id
 
+    def publish(self, draft: Path, snapshot_id: str) -> None:
+        """Brings a whole draft to disk and gives it its name, so that a half-made one is never seen."""
+        sync_tree(draft)
+        failpoint("snapshot.sync.after")
+        draft.rename(self.folder / snapshot_id)
+        failpoint("snapshot.rename.after")
+        self._sync_names()
+
+    def delete(self, place: Path) -> None:
+        """Deletes a snapshot: out of sight first, so that one that is half deleted is never seen."""
+        gone = place.with_suffix(".deleted")
+        place.rename(gone)
+        failpoint("snapshot.delete.renamed")
+        self._sync_names()
+        shutil.rmtree(gone)
+
     def clear_leftovers(self) -> None:
         """Removes what a process that died left of snapshots that it made, took in or deleted; to be called before any of that is done."""
         if self.folder.exists():
@@ -108,6 +127,11 @@ class Shelf:
     def count(self) -> int:
         """Counts what holds the store of an earlier moment: snapshots, and what is being made, taken in or deleted."""
         return sum(1 for _ in self.folder.iterdir()) if self.folder.exists() else 0
+
+    def _sync_names(self) -> None:
+        # The folder of all snapshots may be as new as the snapshot.
+        sync(self.folder)
+        sync(self.folder.parent)
 
     def manifests(self) -> list[Manifest]:
         """Returns all snapshots, newest first."""

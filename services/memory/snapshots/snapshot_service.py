@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,11 +62,7 @@ class SnapshotService(rpc.SnapshotServiceServicer):
         whole_tenant(request.scope)
         place = await asyncio.to_thread(self._shelf.place, request.snapshot_id)
         with self._alone():
-            # Out of sight first, so that one that is half deleted is never seen.
-            gone = place.with_suffix(".deleted")
-            await asyncio.to_thread(place.rename, gone)
-            failpoint("snapshot.delete.renamed")
-            await asyncio.to_thread(shutil.rmtree, gone)
+            await asyncio.to_thread(self._shelf.delete, place)
         return pb.DeleteSnapshotResponse()
 
     async def DownloadSnapshot(
@@ -90,6 +85,7 @@ class SnapshotService(rpc.SnapshotServiceServicer):
         archive = self._shelf.folder / f"{self._new_id()}.upload"
         try:
             await self._receive(request_iterator, archive)
+            failpoint("snapshot.upload.received")
             with self._alone():
                 manifest = await asyncio.to_thread(take_in, archive, self._shelf)
         finally:

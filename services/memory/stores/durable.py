@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
+
+from ..persistence.syncing import sync
 
 
 class Durable:
@@ -20,19 +23,10 @@ class Durable:
         for base, _, names in os.walk(self._folder):
             fresh = {Path(base, name) for name in names} - self._synced
             for path in fresh:
-                _sync(path)
+                with contextlib.suppress(FileNotFoundError):  # a compaction has deleted it meanwhile
+                    sync(path)
             if fresh or Path(base) not in self._synced:
-                _sync(Path(base))
+                with contextlib.suppress(FileNotFoundError):
+                    sync(Path(base))
             found.update((Path(base), *(Path(base, name) for name in names)))
         self._synced = found
-
-
-def _sync(path: Path) -> None:
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return  # a compaction has deleted it meanwhile
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -12,7 +12,7 @@ import io
 import json
 import tarfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 
 import grpc
@@ -31,20 +31,25 @@ Errand = Callable[[Ground, Callable[[], None], Callable[[], bool]], Awaitable[No
 """Takes the ground, what arms the plan, and what says whether it came true."""
 
 _LONG_CALL_S = 60.0
+_PART_BYTES = 1 << 20
 _OLDEST_S = 20 * DAY_S
 _RETENTION_DAYS = 10
 """Evidence of a fold is of 2 and 4 or of 16 and 18 days ago: none of it near this."""
 
 
 async def snapshots(ground: Ground, arm: Callable[[], None], done: Callable[[], bool]) -> None:
-    """Makes a snapshot and deletes it, while the callers call."""
+    """Makes a snapshot, takes it away, brings it back and deletes it, while the callers call."""
     arm()
     service = ground.memory.snapshots
     made = await ground.answered(service.CreateSnapshot, snapshot_pb2.CreateSnapshotRequest(scope=scope()), timeout_s=_LONG_CALL_S)
     listed = await _listed(ground)
     require(made.snapshot.snapshot_id in listed, "a snapshot that was acknowledged is not listed")
     for snapshot_id in listed:
-        await _check_whole(ground, snapshot_id)
+        body = await _whole(ground, snapshot_id)
+        await _delete(ground, snapshot_id)
+        require(snapshot_id not in await _listed(ground), "a snapshot that was deleted is listed")
+        await _uploaded(ground, body)
+        require(await _whole(ground, snapshot_id) == body, "a snapshot that was brought back is not as it was taken away")
         await _delete(ground, snapshot_id)
     require(not await _listed(ground), "a snapshot that was deleted is listed")
 
@@ -145,8 +150,8 @@ async def _delete(ground: Ground, snapshot_id: str) -> None:
             raise
 
 
-async def _check_whole(ground: Ground, snapshot_id: str) -> None:
-    """Downloads a snapshot and compares its files with what it says of them."""
+async def _whole(ground: Ground, snapshot_id: str) -> bytes:
+    """Downloads a snapshot, compares its files with what it says of them, and returns its archive."""
     request = snapshot_pb2.DownloadSnapshotRequest(scope=scope(), snapshot_id=snapshot_id)
     body = await _downloaded(ground, request)
     with tarfile.open(fileobj=io.BytesIO(body)) as archive:
@@ -155,6 +160,24 @@ async def _check_whole(ground: Ground, snapshot_id: str) -> None:
     told = json.loads(content.pop("manifest.json"))["files"]
     found = {name: {"size_bytes": len(part), "sha256": hashlib.sha256(part).hexdigest()} for name, part in content.items()}
     require(found == told, f"snapshot {snapshot_id} holds {found}; its manifest says {told}")
+    return body
+
+
+async def _uploaded(ground: Ground, body: bytes) -> None:
+    async def parts() -> AsyncIterator[snapshot_pb2.UploadSnapshotRequest]:
+        for begin in range(0, len(body), _PART_BYTES):
+            yield snapshot_pb2.UploadSnapshotRequest(scope=scope(), data=body[begin : begin + _PART_BYTES])
+
+    give_up = time.monotonic() + PATIENCE_S
+    while True:
+        await ground.serving()
+        try:
+            await ground.memory.snapshots.UploadSnapshot(parts(), timeout=_LONG_CALL_S)
+        except grpc.aio.AioRpcError as error:
+            if error.code() not in OUTAGE or time.monotonic() > give_up:
+                raise
+        else:
+            return
 
 
 async def _downloaded(ground: Ground, request: snapshot_pb2.DownloadSnapshotRequest) -> bytes:

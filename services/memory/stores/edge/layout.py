@@ -14,8 +14,8 @@ from atlas.errors import SchemaMismatchError
 from atlas.failpoints import failpoint
 
 from ...operations import IndexSpec
+from ...persistence.syncing import sync, sync_tree
 from ..schema import DENSE, INTEGER_KEYS, KEYWORD_KEYS, LEXICAL, TENANT_KEY, TEXT_KEYS
-from .loading import sync, sync_tree
 from .protocol import DenseDatatype
 
 SCAN = "scan"

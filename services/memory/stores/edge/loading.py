@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 
 import msgspec
@@ -42,22 +41,6 @@ def note_empty(home: Path) -> None:
     Without it the engine would read every payload at each start, to make those files again.
     """
     (home / _EMPTY).write_bytes(msgspec.json.encode(sorted(str(path.relative_to(home)) for path in _empty(home))))
-
-
-def sync_tree(home: Path) -> None:
-    """Brings every file and folder below `home` to disk."""
-    for path in sorted(home.rglob("*"), reverse=True):
-        sync(path)
-    sync(home)
-
-
-def sync(path: Path) -> None:
-    """Brings a file, or the names in a folder, to disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _empty(home: Path) -> set[Path]:

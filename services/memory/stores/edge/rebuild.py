@@ -29,11 +29,11 @@ from atlas.errors import DependencyDownError, DiskFullError, StartupError
 from atlas.failpoints import failpoint
 
 from ...operations import IndexSpec
+from ...persistence.syncing import sync
 from ..durable import Durable
 from . import layout, protocol
 from .lanes import Lane
 from .layout import Current
-from .loading import sync
 from .process import EngineProcess
 from .tail import Tail
 
