@@ -134,4 +134,11 @@ ENGINE: Mapping[str, str] = {
 """What has happened when the engine passes each."""
 
 FAILPOINTS: Mapping[str, str] = {**FRONT, **ENGINE}
-"""All of them by name."""
+"""All of the service, by name."""
+
+REPAIR: Mapping[str, str] = {
+    "repair.draft.after": "what can be read of a damaged database is in a new one, the damaged one lies where it was",
+    "repair.rename.after": "the new one is whole and has the name by which a repair goes on",
+    "repair.aside.part": "some of the damaged files are put aside",
+}
+"""What has happened when a repair passes each."""

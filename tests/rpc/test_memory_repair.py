@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from atlas import failpoints
 from atlas.errors import StartupError
 from atlas.memory.v1 import memory_pb2 as pb
 from atlas.type.v1 import type_pb2
+from services.memory.failpoints import REPAIR
 
 from .memory_part import create, id_of, memory_service, query, scope, store_settings, upsert, write
 
@@ -33,10 +36,10 @@ async def filled(folder: Path) -> dict[str, str]:
     return {id_of(name): text for name, text in texts.items()}
 
 
-async def repaired(folder: Path, *options: str, status: int = 0) -> str:
+async def repaired(folder: Path, *options: str, status: int = 0, plan: str = "") -> str:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "services.memory.repair", *options),
-        env={**os.environ, **STORE, "ATLAS_MEMORY_DATA_DIR": str(folder)},
+        env={**os.environ, **STORE, "ATLAS_MEMORY_DATA_DIR": str(folder), failpoints.VARIABLE: plan},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
@@ -81,6 +84,21 @@ def damage(path: Path, places: Sequence[float]) -> None:
         begin = rows[int(place * len(rows))]
         content[begin : begin + 4096] = b"\xa5" * 4096
     path.write_bytes(content)
+
+
+@pytest.mark.parametrize("plan", [*(f"{name}=kill" for name in REPAIR), "repair.aside.part=kill@2"])
+async def test_a_repair_that_was_killed_is_begun_anew_or_finished_and_loses_nothing(tmp_path: Path, plan: str) -> None:
+    texts = await filled(tmp_path)
+    shutil.copy(tmp_path / NAME, tmp_path / "whole")
+    damage(tmp_path / NAME, (0.5,))
+    # A second file to put aside: the mark of an end that was not orderly.
+    (tmp_path / f"{NAME}-open").touch()
+    await repaired(tmp_path, status=-signal.SIGKILL, plan=plan)
+    assert "atlas repair" in await refusal(tmp_path)
+    await repaired(tmp_path)
+    assert await listed(tmp_path) == texts
+    (kept,) = damaged_in(tmp_path)
+    assert kept.read_bytes() != (tmp_path / "whole").read_bytes()
 
 
 @pytest.mark.parametrize("places", [(0.0,), (0.5,), (0.2, 0.7)])

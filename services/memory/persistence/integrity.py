@@ -24,12 +24,19 @@ def mark_of(path: Path) -> Path:
     return path.with_name(f"{path.name}-open")
 
 
+def repaired(path: Path) -> Path:
+    """Returns the file that a repair puts in the place of the database; while it exists, the repair has not ended."""
+    return path.with_name(f"{path.name}-repaired")
+
+
 def check_files(path: Path) -> bool:
     """Makes sure that the files can be used and are all there; says whether an earlier process did not end in an orderly way.
 
     Raises:
-        StartupError: A file belongs to somebody else, or the write-ahead log of a process that was killed is missing.
+        StartupError: A file belongs to somebody else, the write-ahead log of a process that was killed is missing, or a repair did not end.
     """
+    if repaired(path).exists():
+        raise StartupError(f"a repair of {path} did not end: run `atlas repair` again, which goes on with it")
     log = path.with_name(f"{path.name}-wal")
     for file in (path, log, path.with_name(f"{path.name}-shm")):
         if file.exists() and not os.access(file, os.R_OK | os.W_OK):

@@ -6,19 +6,23 @@ Exit status: 0 = memory opens the folder now, 1 = it could not be repaired, 3 = 
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from atlas import failpoints
 from atlas.errors import AtlasError, StartupError
 
+from ..failpoints import REPAIR
+from ..persistence import integrity
 from ..persistence.database import open_database
 from ..persistence.locks import hold
 from ..persistence.writer import Writer
 from ..settings import MemorySettings
 from ..stores import open_store
 from .reconcile import Reconciled, reconcile
-from .salvage import ASIDE, SalvagedTable, salvage, set_aside
+from .salvage import ASIDE, SalvagedTable, finish, salvage
 
 _PLACES = {
     "edge": "the folder `engine`",
@@ -39,12 +43,13 @@ async def repair(settings: MemorySettings, *, accept_loss: bool, now: datetime) 
     path = settings.data_dir / "memory.sqlite3"
     _check_there(settings.data_dir, path)
     with hold(settings.data_dir / "memory.lock"):
+        aside = settings.data_dir / f"{ASIDE}{now:%Y%m%dT%H%M%SZ}"
+        if finish(path, aside):
+            _say(f"an earlier repair had not ended: what it read is in use now, the damaged files are kept in {aside}")
         reason = await _why_shut(path)
         if reason:
             _say(reason)
-            aside = settings.data_dir / f"{ASIDE}{now:%Y%m%dT%H%M%SZ}"
-            set_aside(path, aside)
-            _report_tables(salvage(aside / path.name, path), aside)
+            _report_tables(salvage(path, aside), aside)
         async with open_database(path) as database, open_store(settings, data_dir=settings.data_dir) as store:
             await Writer(database, store).recover()
             found = await reconcile(database, store, accept_loss=accept_loss)
@@ -54,7 +59,7 @@ async def repair(settings: MemorySettings, *, accept_loss: bool, now: datetime) 
 def _check_there(folder: Path, path: Path) -> None:
     if not folder.is_dir():
         raise StartupError(f"{folder} is no folder: nothing to repair")
-    if not path.exists():
+    if not (path.exists() or integrity.repaired(path).exists()):
         raise StartupError(f"{path} does not exist: restore the data folder from a copy")
 
 
@@ -97,6 +102,7 @@ def _say(line: str) -> None:
 
 def main() -> None:
     """Runs the command."""
+    failpoints.arm(os.environ, REPAIR)
     try:
         status = asyncio.run(repair(MemorySettings.load(), accept_loss="--accept-loss" in sys.argv[1:], now=datetime.now(UTC)))
     except (StartupError, AtlasError) as error:

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from atlas.failpoints import failpoint
+
 from ..persistence import integrity
 from ..persistence.database import Database
+from ..persistence.syncing import sync
 
 ASIDE = "damaged-"
 """What the name of a folder begins with that keeps the damaged files; a time follows."""
@@ -29,29 +32,46 @@ class SalvagedTable:
     """Why not all of it could; empty = all of it was read."""
 
 
-def set_aside(path: Path, folder: Path) -> None:
-    """Moves the files of a database into a folder, which is made and must not exist."""
-    folder.mkdir()
-    for suffix in _SUFFIXES:
-        file = path.with_name(path.name + suffix)
-        if file.exists():
-            file.rename(folder / file.name)
-
-
-def salvage(damaged: Path, path: Path) -> list[SalvagedTable]:
-    """Writes a new database at `path` with all rows of `damaged` that can be read. The damaged files are left as they are.
+def salvage(path: Path, aside: Path) -> list[SalvagedTable]:
+    """Puts a database that holds all rows that can be read in the place of a damaged one, whose files are moved to the folder `aside`.
 
     A table is read from its beginning and from its end until something in the way cannot be read, so one damaged page costs the
-    rows on it and those that lie between two damaged pages.
+    rows on it and those that lie between two damaged pages. What ends half way leaves the damaged files as they were, or what
+    `finish` goes on with.
     """
-    draft = path.with_name(f"{path.name}-draft")
-    for file in (draft, draft.with_name(f"{draft.name}-wal"), draft.with_name(f"{draft.name}-shm")):
-        file.unlink(missing_ok=True)
+    tables = _written_anew(path, _beside(path, "-draft"))
+    failpoint("repair.draft.after")
+    _beside(path, "-draft").rename(integrity.repaired(path))
+    sync(path.parent)
+    failpoint("repair.rename.after")
+    finish(path, aside)
+    return tables
+
+
+def finish(path: Path, aside: Path) -> bool:
+    """Puts a repaired database in its place; says whether there was one, as after a repair that ended half way."""
+    if not integrity.repaired(path).exists():
+        return False
+    aside.mkdir(exist_ok=True)
+    for suffix in _SUFFIXES:
+        if (file := _beside(path, suffix)).exists():
+            file.rename(aside / file.name)
+            failpoint("repair.aside.part")
+    sync(aside)
+    integrity.repaired(path).rename(path)
+    sync(path.parent)
+    return True
+
+
+def _written_anew(damaged: Path, draft: Path) -> list[SalvagedTable]:
+    copy = _beside(damaged, "-read")
+    for suffix in ("", "-wal", "-shm", "-open"):
+        _beside(draft, suffix).unlink(missing_ok=True)
+        _beside(copy, suffix).unlink(missing_ok=True)
     Database(draft).close()
-    copy = damaged.with_name(f"{damaged.name}-read")
     for suffix in ("", "-wal"):
-        if (source := damaged.with_name(damaged.name + suffix)).exists():
-            shutil.copy(source, copy.with_name(copy.name + suffix))
+        if (source := _beside(damaged, suffix)).exists():
+            shutil.copy(source, _beside(copy, suffix))
     with closing(sqlite3.connect(draft, isolation_level=None)) as new, closing(sqlite3.connect(copy, isolation_level=None)) as old:
         # Without it SQLite reads nothing of a file that is shorter than its first page says.
         old.execute("PRAGMA writable_schema = ON")
@@ -60,10 +80,13 @@ def salvage(damaged: Path, path: Path) -> list[SalvagedTable]:
         _keep_numbers_used(new)
         new.execute("COMMIT")
     for suffix in ("", "-wal", "-shm"):
-        copy.with_name(copy.name + suffix).unlink(missing_ok=True)
-    draft.rename(path)
-    integrity.mark_closed(path)
+        _beside(copy, suffix).unlink(missing_ok=True)
+    sync(draft)
     return tables
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
 
 
 def _tables(connection: sqlite3.Connection) -> list[str]:
