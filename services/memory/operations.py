@@ -91,6 +91,7 @@ LAST_RETRIEVED_KEY = "last_retrieved_us"
 """Payload key of when a point was last retrieved; null where that is not known."""
 SALIENCE_SEQ_KEY = "salience_seq"
 """Payload key of the sequence of the projection that a point holds."""
+_PROJECTED_KEYS = (SALIENCE_KEY, LAST_RETRIEVED_KEY, SALIENCE_SEQ_KEY)
 MAX_SEQUENCE = 2**53 - 1
 """Highest sequence: engines compare it as a double."""
 
@@ -121,6 +122,11 @@ class SalienceProjection(msgspec.Struct, frozen=True):
 def projected_payload(value: ProjectedSalience) -> dict[str, Any]:
     """Returns the payload keys of a projection."""
     return {SALIENCE_KEY: value.salience, LAST_RETRIEVED_KEY: value.last_retrieved_us, SALIENCE_SEQ_KEY: value.sequence}
+
+
+def without_projection(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a payload without what was projected: a copy of a point must not keep what the ledger has taken back since it was read."""
+    return {key: value for key, value in payload.items() if key not in _PROJECTED_KEYS}
 
 
 @lru_cache(maxsize=1024)

@@ -11,10 +11,11 @@ from typing import Annotated
 import typer
 
 from services.memory.failpoints import FAILPOINTS
+from tests.rpc.memory_part import store_settings
 
 from .disk.mounted import missing
 from .figures import PAGE, Sizes, page, run_all
-from .killing.matrix import CALLERS, order_of, run_matrix
+from .killing.matrix import CALLERS, order_of, reached_with, run_matrix
 from .network import PARTS, freeze
 from .power import run_cuts
 from .simulation.plants import PLANTS
@@ -43,21 +44,25 @@ def kill(
     callers: Annotated[int, typer.Option(min=1, help="Callers at the same time.")] = CALLERS,
     keep: Annotated[Path | None, typer.Option(help="Folder for the data, which stays there.")] = None,
 ) -> None:
-    """Kills memory and its engine at every failpoint under load; nothing that was acknowledged may be lost, doubled or half done."""
+    """Kills memory and its engine at every failpoint under load; nothing that was acknowledged may be lost, doubled or half done.
+
+    The store is `edge`, or what ATLAS_TEST_STORE names.
+    """
     chosen = _seed(seed)
     print(f"seed {chosen}", flush=True)
     with tempfile.TemporaryDirectory(prefix="atlas-kill-") as scratch:
-        names = order_of(kills, chosen, _beginning(only) if only else FAILPOINTS)
+        names = order_of(kills, chosen, _beginning(only))
         folder = keep or Path(scratch)
         figures = asyncio.run(run_matrix(names, seed=chosen, folder=folder, callers=callers, told=lambda line: print(line, flush=True)))
     print(figures)
     raise typer.Exit(1 if figures.violations or figures.given_up else 0)
 
 
-def _beginning(parts: list[str]) -> list[str]:
-    names = [name for name in FAILPOINTS if name.startswith(tuple(parts))]
+def _beginning(parts: list[str] | None) -> list[str]:
+    known = reached_with(store_settings()["store"])
+    names = [name for name in known if name.startswith(tuple(parts))] if parts else known
     if not names:
-        raise typer.BadParameter(f"no failpoint begins with {' or '.join(parts)}; they are {', '.join(FAILPOINTS)}")
+        raise typer.BadParameter(f"no failpoint begins with {' or '.join(parts or ())}; they are {', '.join(known)}")
     return names
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from atlas.deadlines import Deadline
 from atlas.failpoints import VARIABLE
 from atlas.health import wait_until_serving
+from tests.rpc.memory_part import store_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICE = "atlas.memory.v1.MemoryService"
@@ -156,6 +157,7 @@ class Part:
             "SALIENCE_PASSIVE_BUDGET": "1000000000",
             "SALIENCE_OUTSIDE_BUDGET": "1000000000",
             "FREE_SPACE_WATERMARK_BYTES": str(128 << 20),
+            **{name.upper(): str(value) for name, value in store_settings().items()},
             **self.settings,
         }
         environment = {VARIABLE: f"@{self.plan}", **{f"ATLAS_MEMORY_{name}": value for name, value in settings.items()}}

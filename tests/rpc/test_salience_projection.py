@@ -8,7 +8,7 @@ import os
 import re
 import signal
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from prometheus_client import CollectorRegistry
 from atlas.clock import FakeClock
 from atlas.deadlines import Deadline
 from atlas.errors import DependencyDownError
+from atlas.memory.v1 import snapshot_pb2
 from atlas.salience import EventKind
 from services.memory.ledger import marks, reading, recording
 from services.memory.ledger.metrics import LedgerMetrics
@@ -34,7 +35,7 @@ from services.memory.settings import MemorySettings
 from services.memory.store import Operation, Point, Store, UpsertPoints
 from services.memory.stores import open_store
 from tests.rpc import test_generations as generations
-from tests.rpc.ledger_part import START, ledger_service, search
+from tests.rpc.ledger_part import START, ledger_service, scope, search
 from tests.rpc.memory_part import needs_edge, store_settings, upsert, write
 
 SCOPE = Scope("acme", "anna", frozenset())
@@ -48,9 +49,18 @@ class Part:
         self.database, self.store, self.writer, self.projector, self.metrics = database, store, writer, projector, metrics
 
     async def payloads(self, *memory_ids: str) -> dict[str, dict[str, Any]]:
-        (index, generation), *_ = (await self.database.read(lambda c: marks.places(c, [("acme", one) for one in memory_ids]))).values()
+        ((index, generation), *_), *_ = (await self.places(*memory_ids)).values()
         points = await self.store.retrieve(index, generation, memory_ids, timeout_s=60.0)
         return {memory_id: point.payload for memory_id, point in points.items()}
+
+    async def places(self, *memory_ids: str) -> Mapping[tuple[str, str], list[tuple[str, str]]]:
+        return await self.database.read(lambda c: marks.places(c, [("acme", one) for one in memory_ids]))
+
+    async def everywhere(self, memory_id: str) -> list[dict[str, Any]]:
+        """Gives its payloads in all generations, first of the one that serves."""
+        (places,) = (await self.places(memory_id)).values()
+        points = [await self.store.retrieve(index, generation, [memory_id], timeout_s=60.0) for index, generation in places]
+        return [found[memory_id].payload for found in points if memory_id in found]
 
     async def known(self, memory_id: str, time_s: float) -> float:
         found = await self.database.read(lambda c: reading.read(c, "acme", [memory_id], time_s, POLICY.rule))
@@ -191,6 +201,61 @@ async def test_what_was_learnt_while_a_generation_was_filled_is_in_its_payloads_
             assert payload["salience"] == pytest.approx(await one.known(memory_id, START.timestamp()))
 
 
+async def test_what_was_taken_back_is_gone_from_every_generation_and_comes_back_with_none(tmp_path: Path) -> None:
+    clock = FakeClock(START)
+    async with ledger_service(tmp_path, clock=clock) as ledger:
+        memory, other = await ledger.store("one", "other")
+        await ledger.record(search("s1", {memory: 0.9}))
+        await ledger.record(search("s2", {other: 0.9}, caller=scope(principal="eve")))
+    async with part(tmp_path, clock) as one:
+        await projected(one)
+        await one.project_to_disk()
+    async with ledger_service(tmp_path, clock=clock) as ledger:
+        operation_id = (await generations.start(ledger.memory)).operation.operation_id
+        await generations.fill_all(ledger.memory, operation_id)
+    async with part(tmp_path, clock) as one:
+        serving, filling = await one.everywhere(memory)
+        assert serving["last_retrieved_us"]
+        assert "last_retrieved_us" not in filling, "what is filled would go on saying what the ledger may take back"
+    async with ledger_service(tmp_path, clock=clock) as ledger:
+        assert (await generations.verify(ledger.memory)).verified
+        await generations.switch(ledger.memory)
+        await ledger.revoke(principals=["anna"])
+    async with part(tmp_path, clock) as one:
+        await projected(one)
+        await one.project_to_disk()
+        for payload in await one.everywhere(memory):
+            assert payload.get("last_retrieved_us") is None
+            assert payload["salience"] == pytest.approx(await one.known(memory, START.timestamp()))
+        for payload in await one.everywhere(other):
+            assert payload["last_retrieved_us"] == int(START.timestamp() * 1e6)
+        assert len(await one.everywhere(memory)) == 2
+
+
+async def test_a_restored_point_says_nothing_until_the_ledger_does(tmp_path: Path) -> None:
+    clock = FakeClock(START)
+    async with ledger_service(tmp_path, clock=clock) as ledger:
+        memory, other = await ledger.store("one", "other")
+        await ledger.record(search("s1", {memory: 0.9, other: 0.9}))
+    async with part(tmp_path, clock) as one:
+        await projected(one)
+        # As if the projection of a revocation had come between the points of a snapshot and its tables, and its mark had gone.
+        await one.database.write(lambda c: marks.clear(c, through=1 << 40), durability=Durability.PROCESS_CRASH)
+        await one.database.write(
+            lambda c: c.execute("DELETE FROM salience_state WHERE memory_id = ?", (memory,)), durability=Durability.PROCESS_CRASH
+        )
+    async with ledger_service(tmp_path, clock=clock) as ledger:
+        snapshots = ledger.memory.snapshots
+        made = await snapshots.CreateSnapshot(snapshot_pb2.CreateSnapshotRequest(scope=scope()), timeout=60)
+        request = snapshot_pb2.RestoreSnapshotRequest(scope=scope(), snapshot_id=made.snapshot.snapshot_id, replace=True)
+        await snapshots.RestoreSnapshot(request, timeout=60)
+    async with part(tmp_path, clock) as one:
+        await projected(one)
+        payloads = await one.payloads(memory, other)
+        assert "last_retrieved_us" not in payloads[memory]
+        assert payloads[other]["last_retrieved_us"] == int(START.timestamp() * 1e6)
+
+
 async def projected(part: Part) -> None:
     while await part.projector.project_page():
         pass
@@ -198,7 +263,7 @@ async def projected(part: Part) -> None:
 
 async def rewritten(part: Part, memory_id: str) -> Transaction[None]:
     """A write of a memory as it is, which the engine applies as a whole: without what was projected."""
-    (index, generation), *_ = (await part.database.read(lambda c: marks.places(c, [("acme", memory_id)]))).values()
+    ((index, generation), *_), *_ = (await part.places(memory_id)).values()
     stored = (await part.store.retrieve(index, generation, [memory_id], with_vectors=True))[memory_id]
     payload = {key: value for key, value in stored.payload.items() if not key.startswith(("salience", "last_", "memory_id", "generation"))}
     point = Point(memory_id, generation, stored.dense, stored.sparse_indices, stored.sparse_values, payload)

@@ -17,6 +17,7 @@ from ..catalog.collections import Collection
 from ..catalog.memory_rows import MemoryRow
 from ..memories.drafts import DenseVector
 from ..memories.upserts import check_vector
+from ..operations import without_projection
 from ..persistence.database import Database
 from ..persistence.durability import Durability
 from ..persistence.writer import Writer, Written
@@ -217,7 +218,7 @@ def _fill(
 def _point(fill: Fill, stored: StoredPoint, target: Generation) -> Point:
     assert stored.sparse_indices is not None  # noqa: S101 - asked for with vectors
     assert stored.sparse_values is not None  # noqa: S101 - asked for with vectors
-    payload = {key: value for key, value in stored.payload.items() if key not in ("memory_id", "generation")}
+    payload = {key: value for key, value in without_projection(stored.payload).items() if key not in ("memory_id", "generation")}
     return Point(
         memory_id=fill.memory_id,
         generation=target.generation,

@@ -78,18 +78,38 @@ def any_of(connection: sqlite3.Connection, tenant: str, memory_ids: Collection[s
     return any(not wanted.isdisjoint(unpacked(body)) for (body,) in rows)
 
 
-def places(connection: sqlite3.Connection, memories: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], tuple[str, str]]:
-    """Reads where memories are stored: index and generation, by (tenant, memory id); those that are gone are left out."""
-    found: dict[tuple[str, str], tuple[str, str]] = {}
+def places(connection: sqlite3.Connection, memories: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], list[tuple[str, str]]]:
+    """Reads where memories may be stored: index and generation, first of the one that serves, by (tenant, memory id).
+
+    The other generations of their collection may serve again, and then say what was learnt or taken back meanwhile. Memories that are
+    gone are left out.
+    """
+    found: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    others: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for tenant, memory_id in memories:
         row = connection.execute(
-            "SELECT g.index_name, m.generation FROM memory m JOIN generation g ON g.generation = m.generation"
+            "SELECT m.collection, g.index_name, m.generation FROM memory m JOIN generation g ON g.generation = m.generation"
             " WHERE m.tenant = ? AND m.memory_id = ?",
             (tenant, memory_id),
         ).fetchone()
         if row is not None:
-            found[tenant, memory_id] = (row[0], row[1])
+            collection, *serving = row
+            if (tenant, collection) not in others:
+                others[tenant, collection] = _generations_of(connection, tenant, collection)
+            found[tenant, memory_id] = [
+                tuple(serving),
+                *(place for place in others[tenant, collection] if place != tuple(serving)),
+            ]
     return found
+
+
+def _generations_of(connection: sqlite3.Connection, tenant: str, collection: str) -> list[tuple[str, str]]:
+    rows = connection.execute(
+        "SELECT g.index_name, r.generation FROM generation_role r JOIN generation g ON g.generation = r.generation"
+        " WHERE r.tenant = ? AND r.collection = ? ORDER BY r.generation",
+        (tenant, collection),
+    )
+    return rows.fetchall()
 
 
 def packed(memory_id: str) -> bytes:

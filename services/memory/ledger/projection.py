@@ -123,5 +123,6 @@ def _next(
     for tenant, memory_ids in by_tenant.items():
         for memory_id, known in reading.read(connection, tenant, memory_ids, now_s, rule).items():
             value = ProjectedSalience(known.reading.salience, known.last_retrieved_us, found[tenant, memory_id])
-            values.setdefault(places[tenant, memory_id], {})[memory_id] = value
+            for place in places[tenant, memory_id]:
+                values.setdefault(place, {})[memory_id] = value
     return values, last, journal.last_seq(connection)

@@ -16,6 +16,7 @@ from atlas.failpoints import failpoint
 
 from ..erasure import due
 from ..ledger import marks
+from ..operations import without_projection
 from ..persistence import schema
 from ..persistence.database import Database
 from ..persistence.durability import Durability
@@ -261,7 +262,9 @@ def _renamed(operation: Operation, generations: Mapping[str, str]) -> Operation 
     match operation:
         case UpsertPoints(index, points):
             kept = tuple(
-                msgspec.structs.replace(one, generation=generations[one.generation]) for one in points if one.generation in generations
+                msgspec.structs.replace(one, generation=generations[one.generation], payload=without_projection(one.payload))
+                for one in points
+                if one.generation in generations
             )
             return UpsertPoints(index, kept) if kept else None
         case ReplacePayloads() | DeletePoints() | DeleteGeneration():

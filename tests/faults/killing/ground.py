@@ -8,6 +8,7 @@ import shutil
 import signal
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from typing import Any, TypeVar
 
 import grpc.aio
@@ -169,7 +170,8 @@ class Ground:
             await self.pause("before a fresh start")
             await self.part.kill()
             # An engine whose front died closes its indexes first.
-            with hold(self.part.folder / "engine" / "engine.lock", wait_s=PATIENCE_S):
+            engine = self.part.folder / "engine"
+            with hold(engine / "engine.lock", wait_s=PATIENCE_S) if engine.exists() else nullcontext():
                 pass
         for caller in self.callers:
             caller.begin_anew({})

@@ -239,6 +239,14 @@ class Matrix:
         self.figures.searches = tally.searches
 
 
+def reached_with(store: str) -> list[str]:
+    """Returns the failpoints that memory passes with a store."""
+    if store == "edge":
+        return list(FAILPOINTS)
+    left_out = (*ENGINE, "build.", "store.message.", *(["ledger.erase.purged"] if store == "qdrant" else []))
+    return [name for name in FAILPOINTS if not name.startswith(left_out)]
+
+
 def order_of(kills: int, seed: int, names: Iterable[str] = FAILPOINTS) -> list[str]:
     """Spreads kills evenly over failpoints, in a seeded order."""
     known = sorted(names)

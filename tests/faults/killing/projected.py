@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
-import msgspec
-
 from atlas.memory.v1 import collection_pb2
-from services.memory.operations import LAST_RETRIEVED_KEY, IndexSpec
+from services.memory.catalog.collections import index_specs
+from services.memory.operations import LAST_RETRIEVED_KEY
 from services.memory.settings import MemorySettings
 from services.memory.stores import open_store
-from services.memory.stores.edge.layout import SPEC
-from services.memory.stores.edge.store import DATA_FOLDER
-from tests.rpc.memory_part import scope
+from tests.rpc.memory_part import scope, store_settings
 
 from ..comparison import read
 from ..expected import COLLECTION, ViolationError, require
@@ -48,8 +47,9 @@ async def check_projected(ground: Ground) -> None:
 async def _held(folder: Path, generation: str) -> dict[str, int | None]:
     """Reads when each point of a generation was last retrieved, as the store has it."""
     found: dict[str, int | None] = {}
-    settings = MemorySettings(data_dir=folder, free_space_watermark_bytes=128 << 20)
-    specs = [msgspec.json.decode(path.read_bytes(), type=IndexSpec) for path in sorted((folder / DATA_FOLDER).glob(f"*/{SPEC}"))]
+    settings = MemorySettings(data_dir=folder, free_space_watermark_bytes=128 << 20, **store_settings())
+    with closing(sqlite3.connect(folder / "memory.sqlite3")) as connection:
+        specs = index_specs(connection)
     async with open_store(settings, data_dir=folder) as store:
         for spec in specs:
             await store.ensure_index(spec)
