@@ -37,6 +37,8 @@ AT_FIRST_START = frozenset({"start.schema.before", "start.schema.after"})
 """Of those at start, the ones that matter in an empty folder."""
 QUIET = (AT_START | AT_STOP) - AT_FIRST_START - {"start.replay.part"}
 """Those that can be met with nothing under way, so that the digests before and after must be equal."""
+_TOLD_EVERY = 50
+"""Kills after which a run says how far it is."""
 BESIDE_ERRANDS = 0.3
 """Share of kills at places that every call passes that come while an errand is done, so that front and engine die in the middle of it."""
 
@@ -100,7 +102,7 @@ class Matrix:
     async def run(self, names: Iterable[str], told: Callable[[str], None]) -> None:
         """Kills once at each of `names`, in this order; ends at the first violation."""
         begin = time.monotonic()
-        waiting, tries = deque(names), Counter[str]()
+        waiting, tries, next_told = deque(names), Counter[str](), _TOLD_EVERY
         await self._ground.fresh()
         self._ground.begin()
         try:
@@ -113,8 +115,9 @@ class Matrix:
                         waiting.append(name)
                     else:
                         self.figures.given_up[name] += 1
-                if sum(self.figures.kills.values()) % 50 == 0:
-                    told(f"{sum(self.figures.kills.values())} kills, {time.monotonic() - begin:.0f} s, {len(waiting)} to come")
+                if (count := sum(self.figures.kills.values())) >= next_told:
+                    told(f"{count} kills, {time.monotonic() - begin:.0f} s, {len(waiting)} to come")
+                    next_told = count + _TOLD_EVERY
             await self._prove("at the end")
             await check_projected(self._ground)
         except (ViolationError, grpc.aio.AioRpcError) as error:
