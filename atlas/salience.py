@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cache, lru_cache
 
+import msgspec
+
 SECONDS_PER_DAY = 86_400.0
 LANDMARK_S = 1_735_689_600.0
 """2025-01-01T00:00:00Z, in seconds since the epoch: the time that all sums are kept at."""
@@ -119,8 +121,7 @@ class SalienceRule:
         return self.passive if channel is Channel.PASSIVE else self.outside
 
 
-@dataclass(frozen=True, slots=True)
-class Sums:
+class Sums(msgspec.Struct, frozen=True):
     """Evidence for and against as it would weigh at the landmark, in units of 2**-FRACTION_BITS; exact."""
 
     positive: int = 0
@@ -149,8 +150,7 @@ class Sums:
 NOTHING = Sums()
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(msgspec.Struct, frozen=True):
     """Evidence as it weighs at one time, in events."""
 
     positive: float
@@ -167,8 +167,7 @@ class Evidence:
 NO_EVIDENCE = Evidence(0.0, 0.0)
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelReading:
+class ChannelReading(msgspec.Struct, frozen=True):
     """What one channel says about a memory at one time."""
 
     mean: float
@@ -183,8 +182,7 @@ class ChannelReading:
     """Share that saturation leaves of each bucket, (0, 1], in the order of the buckets."""
 
 
-@dataclass(frozen=True, slots=True)
-class SalienceReading:
+class SalienceReading(msgspec.Struct, frozen=True):
     """What all channels say about a memory at one time."""
 
     salience: float

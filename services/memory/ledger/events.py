@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from atlas.errors import ConflictError
 from atlas.failpoints import failpoint
@@ -19,8 +20,7 @@ Key = tuple[str, EventKind]
 """Memory id and kind: with tenant and search id, the identity of an event."""
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
+class Appended(msgspec.Struct, frozen=True):
     """An event with the member of the pool that it is about."""
 
     event: NewEvent
@@ -68,7 +68,7 @@ def append(connection: sqlite3.Connection, impression: Impression, appended: Ite
     """
     rows = []
     parts: dict[str, Part] = {}
-    time_s, bucket = impression.time_us / 1e6, impression.bucket or 0
+    time_s, space, bucket = impression.time_us / 1e6, impression.space, impression.bucket or 0
     weights: dict[tuple[EventKind, float], float] = {}
     for one in appended:
         event, member = one.event, one.member
@@ -92,7 +92,7 @@ def append(connection: sqlite3.Connection, impression: Impression, appended: Ite
                 weight,
                 impression.principal,
                 int(impression.source_class),
-                impression.space,
+                space,
                 bucket,
                 impression.time_us,
                 0,

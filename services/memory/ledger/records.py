@@ -6,6 +6,9 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
+
+import msgspec
 
 from atlas.salience import Channel, EventKind, SalienceReading, Sums
 
@@ -31,8 +34,7 @@ class SourceClass(IntEnum):
     SYSTEM = 3
 
 
-@dataclass(frozen=True, slots=True)
-class PoolMember:
+class PoolMember(msgspec.Struct, frozen=True):
     """A candidate of a search."""
 
     memory_id: str
@@ -71,8 +73,7 @@ class Impression:
         return space_of(self.fingerprint)
 
 
-@dataclass(frozen=True, slots=True)
-class NewEvent:
+class NewEvent(msgspec.Struct, frozen=True):
     """Evidence that somebody reports, already checked to be finite and in range."""
 
     memory_id: str
@@ -109,8 +110,7 @@ class FedBack:
     """Events that do not count by rule: system traffic, or use of what salience itself brought in."""
 
 
-@dataclass(frozen=True, slots=True)
-class KnownSalience:
+class KnownSalience(msgspec.Struct, frozen=True):
     """Salience of one stored memory, with what it rests on."""
 
     reading: SalienceReading
@@ -137,8 +137,7 @@ class Learnt:
     """Of those that may be brought in, by memory id; what is not there has 0."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """Where evidence about a memory is summed."""
 
     channel: Channel
@@ -147,8 +146,7 @@ class Place:
     bucket: int
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(msgspec.Struct, frozen=True):
     """Evidence of one place, with the time of its newest event."""
 
     sums: Sums
@@ -159,6 +157,7 @@ class Part:
         return Part(self.sums + other.sums, max(self.last_us, other.last_us))
 
 
+@lru_cache(maxsize=256)
 def space_of(fingerprint: str) -> int:
     """Numbers a query space by its fingerprint: the same number in every ledger, and short enough to be part of each key."""
     return int.from_bytes(hashlib.sha256(fingerprint.encode()).digest()[:8], "little", signed=True)
