@@ -44,7 +44,8 @@ async def repair(settings: MemorySettings, *, accept_loss: bool, now: datetime) 
     _check_there(settings.data_dir, path)
     with hold(settings.data_dir / "memory.lock"):
         aside = settings.data_dir / f"{ASIDE}{now:%Y%m%dT%H%M%SZ}"
-        if finish(path, aside):
+        finished = finish(path, aside)
+        if finished:
             _say(f"an earlier repair had not ended: what it read is in use now, the damaged files are kept in {aside}")
         reason = await _why_shut(path)
         if reason:
@@ -53,7 +54,7 @@ async def repair(settings: MemorySettings, *, accept_loss: bool, now: datetime) 
         async with open_database(path) as database, open_store(settings, data_dir=settings.data_dir) as store:
             await Writer(database, store).recover()
             found = await reconcile(database, store, accept_loss=accept_loss)
-        return _report(found, accept_loss=accept_loss, whole=not reason, place=_PLACES[settings.store])
+        return _report(found, accept_loss=accept_loss, whole=not (reason or finished), place=_PLACES[settings.store])
 
 
 def _check_there(folder: Path, path: Path) -> None:
