@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from atlas.failpoints import failpoint
 
+from ..generations.siblings import siblings_of
+
 ID_BYTES = 16
 """Length of a packed memory id."""
 _LARGEST = 256
@@ -95,21 +97,9 @@ def places(connection: sqlite3.Connection, memories: Iterable[tuple[str, str]]) 
         if row is not None:
             collection, *serving = row
             if (tenant, collection) not in others:
-                others[tenant, collection] = _generations_of(connection, tenant, collection)
-            found[tenant, memory_id] = [
-                tuple(serving),
-                *(place for place in others[tenant, collection] if place != tuple(serving)),
-            ]
+                others[tenant, collection] = [(one.index, one.generation) for one in siblings_of(connection, tenant, collection)]
+            found[tenant, memory_id] = [tuple(serving), *others[tenant, collection]]
     return found
-
-
-def _generations_of(connection: sqlite3.Connection, tenant: str, collection: str) -> list[tuple[str, str]]:
-    rows = connection.execute(
-        "SELECT g.index_name, r.generation FROM generation_role r JOIN generation g ON g.generation = r.generation"
-        " WHERE r.tenant = ? AND r.collection = ? ORDER BY r.generation",
-        (tenant, collection),
-    )
-    return rows.fetchall()
 
 
 def packed(memory_id: str) -> bytes:

@@ -212,7 +212,7 @@ class Writer:
             try:
                 if not adds_only:
                     # The engine's pages reach the disk whenever the kernel likes. Were a deletion or a change there before its
-                    # journal entry, a power loss would leave the catalog with a memory that the engine no longer has.
+                    # journal entry, a power loss would leave the catalog with a memory that the engine lacks.
                     await self._database.write(_nothing, durability=Durability.POWER_LOSS)
                 await self._store.apply(operations)
             except AtlasError as error:

@@ -46,7 +46,7 @@ async def repair(settings: MemorySettings, *, accept_loss: bool, now: datetime) 
         aside = settings.data_dir / f"{ASIDE}{now:%Y%m%dT%H%M%SZ}"
         finished = finish(path, aside)
         if finished:
-            _say(f"an earlier repair had not ended: what it read is in use now, the damaged files are kept in {aside}")
+            _say(f"an earlier repair had not ended: what it read is in use now, the damaged files are kept in {settings.data_dir / ASIDE}*")
         reason = await _why_shut(path)
         if reason:
             _say(reason)

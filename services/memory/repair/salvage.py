@@ -52,12 +52,14 @@ def finish(path: Path, aside: Path) -> bool:
     """Puts a repaired database in its place; says whether there was one, as after a repair that ended half way."""
     if not integrity.repaired(path).exists():
         return False
-    aside.mkdir(exist_ok=True)
-    for suffix in _SUFFIXES:
-        if (file := _beside(path, suffix)).exists():
-            file.rename(aside / file.name)
-            failpoint("repair.aside.part")
-    sync(aside)
+    damaged = [file for suffix in _SUFFIXES if (file := _beside(path, suffix)).exists()]
+    if damaged:
+        aside.mkdir(exist_ok=True)
+    for file in damaged:
+        file.rename(aside / file.name)
+        failpoint("repair.aside.part")
+    if damaged:
+        sync(aside)
     integrity.repaired(path).rename(path)
     sync(path.parent)
     return True

@@ -20,6 +20,9 @@ NAME = "atlas-bm25"
 VERSION = 1
 """Counts up whenever the same text would give other terms or weights."""
 
+_LONGEST_REMEMBERED = 64
+"""Characters of the longest word whose id is remembered."""
+
 LANGUAGE_SHARE = 0.1
 """Share of the documents that makes a query be stemmed in their language too."""
 
@@ -116,8 +119,6 @@ def _term_id(word: str, language: str) -> int:
     return int.from_bytes(digest, "little")
 
 
-_LONGEST_REMEMBERED = 64
-"""Characters of the longest word whose id is remembered."""
 _remembered_id = lru_cache(maxsize=65536)(_term_id)
 
 
