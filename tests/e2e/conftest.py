@@ -7,7 +7,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,17 @@ from tests.rpc.memory_part import store_settings
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def free_port_base() -> int:
+def _port_bases() -> Sequence[int]:
+    """Gives where to look for free ports: no base is that of another worker of this run, whose services may be about to take it."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    own = range(20_000, 32_000, 10)[worker :: int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))]
     # Two runs of the tests at the same time begin their search at different places.
-    first = 20_000 + os.getpid() % 1_000 * 10
-    for base in (*range(first, 32_000, 10), *range(20_000, first, 10)):
+    first = os.getpid() % len(own)
+    return (*own[first:], *own[:first])
+
+
+def free_port_base() -> int:
+    for base in _port_bases():
         sockets = []
         try:
             for offset in range(4):
