@@ -1,14 +1,23 @@
 """Pool score, final score, relevance and rank score of a candidate: pure functions and their constants.
 
 Measured, not trained: one configuration for every kind of data and no statistic of the searched collection. Memory
-calls `normalised_lexical` and `pool_score`, the reranker `relevance`, the gateway `final_score` and `rank_score`.
+calls `normalised_lexicals` and `pool_scores`, the reranker `relevance`, the gateway `final_score` and `rank_score`.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Scores = NDArray[np.float64]
+"""One number for each hit, [N]."""
+_Number = TypeVar("_Number", float, Scores)
 
 
 class Kind(Enum):
@@ -100,6 +109,19 @@ def normalised_lexical(lexical: float, *, best_lexical: float, best_coverage: fl
     return min(1.0, lexical / best_lexical) * best_coverage
 
 
+def normalised_lexicals(lexicals: Sequence[float | None], *, best_lexical: float, best_coverage: float) -> Scores:
+    """`normalised_lexical` of many hits, [N]; None counts as 0."""
+    if best_lexical <= 0:
+        return np.zeros(len(lexicals))
+    strengths: Scores = np.minimum([lexical or 0.0 for lexical in lexicals], best_lexical) / best_lexical * best_coverage
+    return strengths
+
+
+def pool_share(kind: Kind, *, constants: RankingConstants = MINILM_MAXSIM) -> float:
+    """Share of the similarity in the pool score of a kind, [0, 1]."""
+    return constants.of(kind).pool_similarity
+
+
 def pool_score(
     similarity: float | None,
     lexical: float | None,
@@ -116,8 +138,18 @@ def pool_score(
     words = lexical or 0.0
     if similarity is None:
         return words
-    share = constants.of(kind).pool_similarity
-    return (1 - fragmentation) * (share * similarity + (1 - share) * words) + fragmentation * words
+    return _mixed(similarity, words, fragmentation, pool_share(kind, constants=constants))
+
+
+def pool_scores(similarities: Sequence[float | None], strengths: Scores, fragmentation: float, shares: Sequence[float]) -> Scores:
+    """`pool_score` of many hits, [N].
+
+    `similarities` [N] are cosines or None, `strengths` [N] are normalised lexical evidence, 0 where there is none, and `shares` [N]
+    are those of the hits' kinds.
+    """
+    found = np.array(similarities, np.float64)  # None becomes NaN
+    mixed = _mixed(found, strengths, fragmentation, np.array(shares))
+    return np.where(np.isnan(found), strengths, mixed)
 
 
 def final_score(
@@ -163,6 +195,10 @@ def rank_score(
     that salience can move a result.
     """
     return constants.logits_per_unit * final + influence * max(-limit, min(limit, salience_logit))
+
+
+def _mixed(similarity: _Number, words: _Number, fragmentation: float, share: _Number) -> _Number:
+    return (1 - fragmentation) * (share * similarity + (1 - share) * words) + fragmentation * words
 
 
 def _sigmoid(logit: float) -> float:

@@ -44,6 +44,7 @@ __all__ = [
     "AllOf",
     "AnyOf",
     "Apply",
+    "Best",
     "BranchHit",
     "BranchResult",
     "DeleteGeneration",
@@ -94,6 +95,15 @@ class StoreState(StrEnum):
     """Several starts in a row failed; it still tries."""
 
 
+class Best(msgspec.Struct, frozen=True):
+    """The hits that a search is for: those of `pooling.ordered` that come first."""
+
+    count: int
+    """How many of them, 1 or more."""
+    fragmentation: float
+    """Of the query, [0, 1]."""
+
+
 class SearchRequest(msgspec.Struct, frozen=True):
     """One search in one generation; a branch whose query is absent is not run."""
 
@@ -109,6 +119,21 @@ class SearchRequest(msgspec.Struct, frozen=True):
     filter: StoreFilter | None = None
     depth: int = 100
     """Most hits of each branch, 1 or more."""
+    best: Best | None = None
+    """Which of all hits the answer needs; None = all."""
+
+
+class StoredPoint(msgspec.Struct, frozen=True, array_like=True):
+    """A point as it was read back."""
+
+    memory_id: str
+    payload: dict[str, Any]
+    dense: Float32Array | None = None
+    """Dense vector [D]; None unless vectors were asked for."""
+    sparse_indices: UInt32Array | None = None
+    """Term ids [N]; None unless vectors were asked for."""
+    sparse_values: Float32Array | None = None
+    """BM25 weights [N]; None unless vectors were asked for."""
 
 
 class BranchHit(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -130,24 +155,13 @@ class BranchResult(msgspec.Struct, frozen=True, array_like=True):
     """What the branches of one search found."""
 
     hits: tuple[BranchHit, ...]
-    """Those of the dense branch in its order, then those that only the lexical branch found."""
+    """Those of the dense branch in its order, then those that only the lexical branch found; the best of them, where that was asked."""
     best_lexical: float
     """BM25 sum of the best lexical hit; 0 where there is none."""
     best_coverage: float
     """Share of the term groups that the best lexical hit holds, [0, 1]; 0 where there is none."""
-
-
-class StoredPoint(msgspec.Struct, frozen=True, array_like=True):
-    """A point as it was read back."""
-
-    memory_id: str
-    payload: dict[str, Any]
-    dense: Float32Array | None = None
-    """Dense vector [D]; None unless vectors were asked for."""
-    sparse_indices: UInt32Array | None = None
-    """Term ids [N]; None unless vectors were asked for."""
-    sparse_values: Float32Array | None = None
-    """BM25 weights [N]; None unless vectors were asked for."""
+    points: tuple[StoredPoint, ...] = ()
+    """Hits with their payloads, where the store had them at hand; the others are to be retrieved."""
 
 
 class Page(msgspec.Struct, frozen=True, array_like=True):

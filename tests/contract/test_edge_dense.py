@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 import qdrant_edge as edge
 
-from services.memory.store import Equals, Store, UpsertPoints
+from services.memory.store import Best, Equals, Store, UpsertPoints
 from services.memory.stores.edge.dense import ROUNDING_ERROR
 from services.memory.stores.edge.layout import SCAN, Current, create, current, discard_unused, make_current
 from services.memory.stores.edge.loading import load
@@ -121,3 +121,11 @@ async def test_another_shard_is_put_in_use_as_a_whole(tmp_path: Path) -> None:
     assert current(home) == Current("shard-2", "turbo8")
     discard_unused(home)
     assert sorted(path.name for path in home.iterdir()) == ["current.json", "shard-2", "spec.json"]
+
+
+async def test_payloads_come_along_where_one_search_alone_decides_the_pool(store: Store) -> None:
+    index = await filled(store, *(point(number, dense=unit(number, DIMENSION)) for number in range(60)), index=spec(DIMENSION))
+    wanted = search(index, dense=unit(3, DIMENSION), terms=[[1]], best=Best(5, 0.0))
+    [alone] = await store.search([wanted])
+    assert {each.memory_id for each in alone.points} == {hit.memory_id for hit in alone.hits}
+    assert [result.points for result in await store.search([wanted, wanted])] == [(), ()]

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from atlas.ranking import (
     MINILM_MAXSIM,
     Kind,
     final_score,
     normalised_lexical,
+    normalised_lexicals,
     pool_score,
+    pool_scores,
+    pool_share,
     rank_score,
     readable,
     relevance,
@@ -88,3 +93,27 @@ def test_salience_moves_the_rank_score_by_no_more_than_its_bound() -> None:
 def test_the_constants_name_the_calibration_that_they_come_from() -> None:
     assert MINILM_MAXSIM.calibration.version
     assert MINILM_MAXSIM.calibration.slope > 0
+
+
+@given(
+    st.lists(
+        st.tuples(st.none() | st.floats(-1, 1), st.none() | st.floats(0, 9), st.sampled_from(Kind)),
+        max_size=12,
+    ),
+    st.floats(0, 1),
+    st.floats(0, 9),
+    st.floats(0, 1),
+)
+def test_many_scores_are_those_of_each(
+    hits: list[tuple[float | None, float | None, Kind]], fragmentation: float, best_lexical: float, best_coverage: float
+) -> None:
+    scale = {"best_lexical": best_lexical, "best_coverage": best_coverage}
+    strengths = normalised_lexicals([lexical for _, lexical, _ in hits], **scale)
+    assert strengths.tolist() == [normalised_lexical(lexical or 0.0, **scale) for _, lexical, _ in hits]
+    shares = [pool_share(kind) for _, _, kind in hits]
+    scores = pool_scores([similarity for similarity, _, _ in hits], strengths, fragmentation, shares)
+    each = [
+        pool_score(similarity, strength, fragmentation, kind)
+        for (similarity, _, kind), strength in zip(hits, strengths.tolist(), strict=True)
+    ]
+    assert scores.tolist() == each

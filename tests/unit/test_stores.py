@@ -73,6 +73,7 @@ def test_merged_hits_have_both_values_and_the_ranks_of_their_lists() -> None:
         lexicals={},
         labels=labels,
         best_coverage=0.5,
+        best=None,
     )
     rows = [(hit.memory_id[-1], hit.similarity, hit.lexical, hit.similarity_rank, hit.lexical_rank) for hit in result.hits]
     assert rows == [("a", 0.9, 0.0, 1, None), ("b", 0.8, 5.0, 2, 1), ("c", 0.1, 4.0, None, 2)]

@@ -16,7 +16,7 @@ from ..memories.drafts import DenseVector
 from ..memories.upserts import check_vector
 from ..persistence.database import Database
 from ..scopes import Scope
-from ..store import SearchRequest, Store, StoredPoint, StoreFilter
+from ..store import Best, SearchRequest, Store, StoredPoint, StoreFilter
 from .analyzer import Analyzer, languages_that_matter
 from .query import Found, Places, PoolMember, united
 
@@ -148,12 +148,12 @@ class CandidateFinder:
         # What salience may bring in has to be known of all that was found, in one read.
         rest_ids = union.rest_ids if places.extended_count else ()
         candidates, learnt = await asyncio.gather(
-            self._with_payloads(clean, collections, timeout_s), _learnt(salience_of, tenant, _ids(clean), rest_ids)
+            self._with_payloads(clean, found, collections, timeout_s), _learnt(salience_of, tenant, _ids(clean), rest_ids)
         )
         known = learnt.known
-        if (places.extended_count or places.explore_count) and (guests := union.guests(learnt.log_odds, places)):
+        if places.any and (guests := union.guests(learnt.log_odds, places)):
             more, late = await asyncio.gather(
-                self._with_payloads(guests, collections, timeout_s), _learnt(salience_of, tenant, _ids(guests))
+                self._with_payloads(guests, found, collections, timeout_s), _learnt(salience_of, tenant, _ids(guests))
             )
             candidates, known = candidates + more, {**known, **late.known}
         return Candidates(candidates, tuple(searched), known)
@@ -170,22 +170,22 @@ class CandidateFinder:
             terms=terms,
             filter=query.scope.narrowed(query.condition),
             depth=max(self._depth, query.candidate_count),
+            # What salience or chance may bring in is chosen among all.
+            best=None if query.places.any else Best(query.candidate_count, query.fragmentation),
         )
 
     async def _with_payloads(
-        self, pool: Sequence[PoolMember], collections: Mapping[str, Collection], timeout_s: float
+        self, pool: Sequence[PoolMember], found: Sequence[Found], collections: Mapping[str, Collection], timeout_s: float
     ) -> tuple[Candidate, ...]:
-        by_collection: dict[str, list[str]] = {}
+        points = {one.collection: {point.memory_id: point for point in one.result.points} for one in found}
+        lacking: dict[str, list[str]] = {}
         for member in pool:
-            by_collection.setdefault(member.collection, []).append(member.hit.memory_id)
-        names = list(by_collection)
-        answers = await asyncio.gather(
-            *(
-                self._store.retrieve(collections[name].index, collections[name].generation, by_collection[name], timeout_s=timeout_s)
-                for name in names
-            )
-        )
-        points = dict(zip(names, answers, strict=True))
+            if member.hit.memory_id not in points[member.collection]:
+                lacking.setdefault(member.collection, []).append(member.hit.memory_id)
+        asked = [collections[name] for name in lacking]
+        reads = (self._store.retrieve(one.index, one.generation, lacking[one.name], timeout_s=timeout_s) for one in asked)
+        for one, read in zip(asked, await asyncio.gather(*reads), strict=True):
+            points[one.name].update(read)
         # A memory that was deleted since the search is left out.
         return tuple(
             Candidate(member, collections[member.collection].generation, point)

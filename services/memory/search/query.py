@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from atlas.influence import Influence, Outsider, explored, extended
-from atlas.ranking import MINILM_MAXSIM, Kind, normalised_lexical, pool_score
+from atlas.ranking import MINILM_MAXSIM
 
+from .. import pooling
 from ..store import BranchHit, BranchResult
-
-# A look-up by name in the enum itself takes longer than the score.
-_KINDS = {kind.name: kind for kind in Kind}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +43,11 @@ class Places:
     seed: str = ""
     """Decides the chance."""
 
+    @property
+    def any(self) -> bool:
+        """Whether there is one."""
+        return self.extended_count > 0 or self.explore_count > 0
+
 
 @dataclass(frozen=True, slots=True)
 class PoolMember:
@@ -67,8 +70,8 @@ class Union:
     """All that the branches found, best first."""
 
     found: Sequence[Found]
-    order: Sequence[tuple[float, str, int, int, float | None]]
-    """Negative pool score, memory id, place, index, strength of each hit."""
+    order: Sequence[tuple[pooling.Place, int]]
+    """Each hit's place and which of `found` it is of."""
     candidate_count: int
 
     @property
@@ -79,7 +82,7 @@ class Union:
     @property
     def rest_ids(self) -> list[str]:
         """Ids of what did not make the clean pool, best first."""
-        return [memory_id for _, memory_id, *_ in self.order[self.candidate_count :]]
+        return [place.memory_id for place, _ in self.order[self.candidate_count :]]
 
     def guests(self, log_odds: Mapping[str, float], places: Places) -> list[PoolMember]:
         """Fills the places beyond the clean pool: first salience, then chance.
@@ -88,8 +91,8 @@ class Union:
             log_odds: Learnt worth by memory id; what is not there is worth nothing.
             places: How many there are.
         """
-        rest = {item[1]: item for item in self.order[self.candidate_count :]}
-        outsiders = [Outsider(memory_id, -item[0], log_odds.get(memory_id, 0.0)) for memory_id, item in rest.items()]
+        rest = {item[0].memory_id: item for item in self.order[self.candidate_count :]}
+        outsiders = [Outsider(memory_id, -place.negative_score, log_odds.get(memory_id, 0.0)) for memory_id, (place, _) in rest.items()]
         brought = extended(outsiders, count=places.extended_count, logits_per_unit=MINILM_MAXSIM.logits_per_unit, influence=Influence())
         taken = {one.memory_id for one in brought}
         left = [one for one in outsiders if one.memory_id not in taken]
@@ -99,9 +102,10 @@ class Union:
             *(replace(self._member(rest[one.memory_id]), pool=Pool.EXPLORE, propensity=propensity) for one in drawn),
         ]
 
-    def _member(self, item: tuple[float, str, int, int, float | None]) -> PoolMember:
-        score, _, place, index, strength = item
-        return PoolMember(self.found[place].collection, self.found[place].result.hits[index], strength, -score)
+    def _member(self, item: tuple[pooling.Place, int]) -> PoolMember:
+        place, which = item
+        found = self.found[which]
+        return PoolMember(found.collection, found.result.hits[place.position], place.strength, -place.negative_score)
 
 
 def united(found: Sequence[Found], *, fragmentation: float, candidate_count: int) -> Union:
@@ -110,19 +114,19 @@ def united(found: Sequence[Found], *, fragmentation: float, candidate_count: int
     Each collection's lexical evidence is measured against its own best hit, since BM25 of two collections cannot be
     compared. Equal scores are ordered by memory id, so that the same question has the same pool.
     """
-    # Most hits do not make the pool: only those that do become members.
-    order = sorted(item for place, one in enumerate(found) for item in _scored(place, one.result, fragmentation))
+    order = sorted((place, which) for which, one in enumerate(found) for place in _places(one.result, fragmentation))
+    # Most hits may not make the pool: only those that do become members.
     return Union(found, order, candidate_count)
 
 
-def _scored(place: int, result: BranchResult, fragmentation: float) -> Iterator[tuple[float, str, int, int, float | None]]:
-    """Gives what orders a hit, smallest first, and where it is: negative pool score, memory id, place, index, strength."""
-    best_lexical, best_coverage, kinds = result.best_lexical, result.best_coverage, _KINDS
-    no_term = normalised_lexical(0.0, best_lexical=best_lexical, best_coverage=best_coverage)
-    for index, hit in enumerate(result.hits):
-        lexical = hit.lexical
-        if lexical:
-            strength: float | None = normalised_lexical(lexical, best_lexical=best_lexical, best_coverage=best_coverage)
-        else:
-            strength = None if lexical is None else no_term
-        yield -pool_score(hit.similarity, strength, fragmentation, kinds[hit.content_kind]), hit.memory_id, place, index, strength
+def _places(result: BranchResult, fragmentation: float) -> list[pooling.Place]:
+    hits = result.hits
+    return pooling.ordered(
+        [hit.memory_id for hit in hits],
+        [hit.content_kind for hit in hits],
+        [hit.similarity for hit in hits],
+        [hit.lexical for hit in hits],
+        best_lexical=result.best_lexical,
+        best_coverage=result.best_coverage,
+        fragmentation=fragmentation,
+    )

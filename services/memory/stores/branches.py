@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from ..store import BranchHit, BranchResult
+from .. import pooling
+from ..store import Best, BranchHit, BranchResult
 
 
 class Found(NamedTuple):
@@ -46,6 +47,45 @@ def only_in_first(first: Iterable[Found], second: Iterable[Found]) -> set[str]:
     return {hit.point_id for hit in first} - {hit.point_id for hit in second}
 
 
+def contenders(
+    dense: Sequence[Found],
+    lexical: Sequence[Found],
+    *,
+    lexicals: Mapping[str, float],
+    labels: Mapping[str, Label],
+    best_coverage: float,
+    best: Best | None,
+    highest_similarity: float,
+) -> set[str]:
+    """Returns the points of the lexical branch alone that may be among the best: the others need no cosine.
+
+    Args:
+        dense: Hits of the dense branch, best first.
+        lexical: Hits of the lexical branch, best first.
+        lexicals: BM25 sum, by point id, of every dense hit that has a term.
+        labels: What each dense hit is, by point id.
+        best_coverage: `coverage` of the best lexical hit.
+        best: Which hits are wanted; None = all.
+        highest_similarity: What no cosine exceeds of a point that the dense branch did not list.
+    """
+    known = [hit for hit in dense if hit.point_id in labels]
+    listed = {hit.point_id for hit in dense}
+    alone = [hit for hit in lexical if hit.point_id not in listed]
+    if best is None or len(known) < best.count or not alone:
+        return {hit.point_id for hit in alone}
+    scale = {"best_lexical": lexical[0].value, "best_coverage": best_coverage, "fragmentation": best.fragmentation}
+    places = pooling.ordered(
+        [labels[hit.point_id].memory_id for hit in known],
+        [labels[hit.point_id].content_kind for hit in known],
+        [_cosine(hit.value) for hit in known],
+        [lexicals.get(hit.point_id, 0.0) for hit in known],
+        **scale,
+    )
+    least = -places[best.count - 1].negative_score
+    bounds = pooling.highest(_cosine(highest_similarity), [hit.value for hit in alone], **scale)
+    return {hit.point_id for hit, bound in zip(alone, bounds, strict=True) if bound >= least}
+
+
 def merged(
     dense: Sequence[Found] | None,
     lexical: Sequence[Found] | None,
@@ -54,6 +94,7 @@ def merged(
     lexicals: Mapping[str, float],
     labels: Mapping[str, Label],
     best_coverage: float,
+    best: Best | None,
 ) -> BranchResult:
     """Merges two branches into hits that carry both values.
 
@@ -62,28 +103,39 @@ def merged(
         lexical: Hits of the lexical branch, best first; None if it was not asked.
         similarities: Cosine, by point id, of what only the lexical branch found.
         lexicals: BM25 sum, by point id, of what only the dense branch found and has a term.
-        labels: What each point is, by point id; a point without one was deleted meanwhile.
+        labels: What each point is, by point id; a point without one is left out.
         best_coverage: `coverage` of the best lexical hit.
+        best: Which hits are wanted; None = all.
     """
+    best_lexical = lexical[0].value if lexical else 0.0
     cosines = {**similarities, **dict(dense or ())}
     bm25 = {**lexicals, **dict(lexical or ())}
+    points = [point for point in dict.fromkeys(hit.point_id for hit in (*(dense or ()), *(lexical or ()))) if point in labels]
+    found = [None if (value := cosines.get(point)) is None else _cosine(value) for point in points]
+    sums = [None if lexical is None else bm25.get(point, 0.0) for point in points]
     dense_rank = {hit.point_id: rank for rank, hit in enumerate(dense or (), 1)}
     lexical_rank = {hit.point_id: rank for rank, hit in enumerate(lexical or (), 1)}
-    hits = []
-    for point in dense_rank | lexical_rank:
-        label = labels.get(point)
-        if label is not None:
-            cosine = cosines.get(point)
-            hits.append(
-                BranchHit(
-                    label.memory_id,
-                    label.content_kind,
-                    # Rounding takes a cosine a little beyond its range.
-                    None if cosine is None else min(1.0, max(-1.0, cosine)),
-                    None if lexical is None else bm25.get(point, 0.0),
-                    dense_rank.get(point),
-                    lexical_rank.get(point),
-                )
-            )
-    best = lexical[0].value if lexical else 0.0
-    return BranchResult(tuple(hits), best, best_coverage)
+
+    def hit(index: int) -> BranchHit:
+        point = points[index]
+        return BranchHit(*labels[point], found[index], sums[index], dense_rank.get(point), lexical_rank.get(point))
+
+    wanted: Iterable[int] = range(len(points))
+    if best is not None and best.count < len(points):
+        memory_ids, kinds = zip(*(labels[point] for point in points), strict=True)
+        places = pooling.ordered(
+            memory_ids,
+            kinds,
+            found,
+            sums,
+            best_lexical=best_lexical,
+            best_coverage=best_coverage,
+            fragmentation=best.fragmentation,
+        )
+        wanted = sorted(place.position for place in places[: best.count])
+    return BranchResult(tuple(map(hit, wanted)), best_lexical, best_coverage)
+
+
+def _cosine(value: float) -> float:
+    # Rounding takes a cosine a little beyond its range.
+    return min(1.0, max(-1.0, value))

@@ -16,5 +16,7 @@ INTEGER_KEYS = ("event_time",)
 """Payload fields with an integer index."""
 TEXT_KEYS = ("title",)
 """Payload fields with an index of their words."""
-HIT_KEYS = ["memory_id", "content_kind"]
+KIND_KEY = "content_kind"
+"""Payload field with what a memory is."""
+HIT_KEYS = ["memory_id", KIND_KEY]
 """Payload fields that come along with a hit."""

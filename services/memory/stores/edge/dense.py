@@ -34,26 +34,31 @@ class DenseBranch:
         self._scanned = used.scanned
         self._has_graph = used.graph_points > 0
 
-    def nearest(self, vector: Float32Array, condition: edge.Filter, limit: int) -> list[Found]:
+    def nearest(self, vector: Float32Array, condition: edge.Filter | None, limit: int) -> list[Found]:
         """Returns the `limit` nearest points that match; all of them are found, unless the shard has a graph.
 
         A scan is wide enough if no point that it left out can be among them; if a wider one is not
         either, as among many equal points, the full vectors are scanned.
         """
         if self._has_graph:
-            return _found(self._rescored(vector, condition, 2 * limit, _LINKED)[:limit])
+            return found(self._rescored(vector, condition, 2 * limit, _LINKED)[:limit])
         for width in _widths(limit) if self._scanned != DENSE else ():
             hits = self._rescored(vector, condition, width)
             if len(hits) < width or hits[limit - 1].score - hits[-1].score > 2 * ROUNDING_ERROR / math.sqrt(len(vector)):
-                return _found(hits[:limit])
-        return _found(self._query(vector, condition, limit))
+                return found(hits[:limit])
+        return found(self._query(vector, condition, limit))
+
+    def beyond(self, listed: Sequence[Found]) -> float:
+        """Returns what no cosine exceeds of a point that `nearest` could have listed and did not."""
+        # A graph misses some.
+        return 1.0 if self._has_graph or not listed else listed[-1].value
 
     def values(self, vector: Float32Array, point_ids: Sequence[str] | set[str]) -> list[Found]:
         """Returns these points with their cosines, nearest first."""
-        return _found(self._query(vector, having(point_ids), len(point_ids))) if point_ids else []
+        return found(self._query(vector, having(point_ids), len(point_ids))) if point_ids else []
 
     def _rescored(
-        self, vector: Float32Array, condition: edge.Filter, width: int, params: edge.SearchParams = _EXACT
+        self, vector: Float32Array, condition: edge.Filter | None, width: int, params: edge.SearchParams = _EXACT
     ) -> list[edge.ScoredPoint]:
         """Scans for `width` points and returns them with their cosines, nearest first, in one call of the engine."""
         scanned = edge.Prefetch(width, query=_nearest(vector, self._scanned), filter=condition, params=params)
@@ -61,7 +66,7 @@ class DenseBranch:
             edge.QueryRequest(width, prefetches=[scanned], query=_nearest(vector, DENSE), with_payload=False, with_vector=False)
         )
 
-    def _query(self, vector: Float32Array, condition: edge.Filter, limit: int) -> list[edge.ScoredPoint]:
+    def _query(self, vector: Float32Array, condition: edge.Filter | None, limit: int) -> list[edge.ScoredPoint]:
         return self._shard.query(
             edge.QueryRequest(limit, query=_nearest(vector, DENSE), filter=condition, params=_EXACT, with_payload=False, with_vector=False)
         )
@@ -72,7 +77,8 @@ def _nearest(vector: Float32Array, name: str) -> edge.Query:
     return edge.Query.Nearest(cast("list[float]", vector), using=name)
 
 
-def _found(hits: Iterable[edge.ScoredPoint]) -> list[Found]:
+def found(hits: Iterable[edge.ScoredPoint]) -> list[Found]:
+    """Returns the engine's hits as ours."""
     return [Found(cast("UUID", hit.id).hex, hit.score) for hit in hits]
 
 

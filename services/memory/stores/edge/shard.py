@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
-from uuid import UUID
 
+import msgspec
 import numpy as np
 import qdrant_edge as edge
 
+from ... import pooling
 from ...operations import (
     DeleteGeneration,
     DeletePoints,
@@ -23,15 +24,15 @@ from ...operations import (
     projected_payload,
     stored_payload,
 )
-from ...store import BranchResult, Page, SearchRequest, StoredPoint, StoreFilter
+from ...store import Best, BranchResult, Page, SearchRequest, StoredPoint, StoreFilter
 from .. import branches
 from ..branches import Found
 from ..schema import DENSE, LEXICAL
 from . import layout
 from .afresh import write_afresh
-from .dense import DenseBranch
+from .dense import DenseBranch, found
 from .filters import having, older_than, within
-from .labels import Labels
+from .labels import FACET_LIMIT, Labels
 from .layout import SCAN, Current
 from .loading import load, note_empty
 from .protocol import DenseDatatype, IndexState
@@ -39,7 +40,6 @@ from .wear import Wear
 
 _DELETE_STEP = 1024
 """Points that one message deletes of a generation, so that reads wait a few milliseconds."""
-_FACET_LIMIT = 1_000_000
 _NOTHING: Mapping[str, float] = {}
 
 
@@ -138,36 +138,64 @@ class Shard:
             point = point_id(projection.generation, memory_id)
             self._shard.update(edge.UpdateOperation.set_payload_by_filter(older_than(value.sequence, point), projected_payload(value)))
 
-    def search(self, request: SearchRequest) -> BranchResult:
-        """Runs both branches and asks each for what only the other one found."""
-        condition = within(request.generation, request.filter)
+    def search(self, request: SearchRequest, *, with_points: bool = False) -> BranchResult:
+        """Runs both branches and asks each for what only the other one found; the hits' payloads come along if asked for."""
+        vector, condition = request.dense, self._condition(request)
         dense = lexical = None
         similarities = lexicals = _NOTHING
-        if request.dense is not None:
-            dense = branches.ordered(self._dense.nearest(request.dense, condition, request.depth))
-        if request.terms:
-            lexical = branches.ordered(self._lexical(request, condition, request.depth))
-        if request.dense is not None and dense is not None and lexical is not None:
-            similarities = dict(self._dense.values(request.dense, branches.only_in_first(lexical, dense)))
-            # A branch that listed less than it may has listed everything that has a term.
-            if len(lexical) >= request.depth:
-                lexicals = self._lexical_values(request, branches.only_in_first(dense, lexical))
-        return branches.merged(
-            dense,
-            lexical,
-            similarities=similarities,
-            lexicals=lexicals,
-            labels=self._labels.of([hit.point_id for hit in (*(dense or ()), *(lexical or ()))]),
-            best_coverage=self._coverage(request, lexical),
+        if vector is not None:
+            dense = self._listed(request, lambda depth: branches.ordered(self._dense.nearest(vector, condition, depth)))
+        if request.terms and dense is not None:
+            lexical, lexicals = self._lexical(request, condition, request.depth, [hit.point_id for hit in dense])
+        elif request.terms:
+            lexical = self._listed(request, lambda depth: self._lexical(request, condition, depth)[0])
+        coverage = self._coverage(request, lexical)
+        labels = self._labels.of([hit.point_id for hit in dense or lexical or ()])
+        if vector is not None and dense and lexical:
+            alone = branches.contenders(
+                dense,
+                lexical,
+                lexicals=lexicals,
+                labels=labels,
+                best_coverage=coverage,
+                best=request.best,
+                highest_similarity=self._dense.beyond(dense),
+            )
+            similarities = dict(self._dense.values(vector, alone))
+            labels |= self._labels.of(list(alone))
+        merged = branches.merged(
+            dense, lexical, similarities=similarities, lexicals=lexicals, labels=labels, best_coverage=coverage, best=request.best
         )
+        if not with_points:
+            return merged
+        wanted = {hit.memory_id for hit in merged.hits}
+        kept = [point for point, label in labels.items() if label.memory_id in wanted]
+        return msgspec.structs.replace(merged, points=tuple(self._read(kept)))
+
+    def _condition(self, request: SearchRequest) -> edge.Filter | None:
+        # Asking each point for its generation takes a third of a scan.
+        if request.filter is None and self._labels.is_alone(request.generation):
+            return None
+        return within(request.generation, request.filter)
+
+    def _listed(self, request: SearchRequest, branch: Callable[[int], list[Found]]) -> list[Found]:
+        """Lists a branch: not beyond the best hits where it alone decides which these are."""
+        best = request.best
+        if best is None or best.count + 1 >= request.depth or not self._decides_alone(request, best):
+            return branch(request.depth)
+        hits = branch(best.count + 1)
+        # Which of equal hits the engine lists is chance: those at the end have to be seen together.
+        torn = len(hits) > best.count and hits[-1].value == hits[-2].value
+        return branch(request.depth) if torn else hits
+
+    def _decides_alone(self, request: SearchRequest, best: Best) -> bool:
+        if request.dense is None or request.terms:
+            return request.dense is None
+        return pooling.follows_similarity(self._labels.kinds_of(request.generation), best.fragmentation)
 
     def retrieve(self, generation: str, memory_ids: Sequence[str], *, with_vectors: bool) -> list[StoredPoint]:
         """Reads points by `memory_id`; those that do not exist are left out."""
-        ids = cast("list[edge.PointId]", [point_id(generation, memory_id) for memory_id in memory_ids])
-        return [
-            _stored(record)
-            for record in self._shard.retrieve(ids, with_payload=True, with_vector=[DENSE, LEXICAL] if with_vectors else False)
-        ]
+        return self._read([point_id(generation, memory_id) for memory_id in memory_ids], with_vectors=with_vectors)
 
     def scroll(self, generation: str, condition: StoreFilter | None, limit: int, after: str | None) -> Page:
         """Reads matching points in the order of their ids, from the id `after` on."""
@@ -189,8 +217,15 @@ class Shard:
 
     def facet(self, generation: str, key: str, condition: StoreFilter | None) -> dict[str, int]:
         """Counts matching points by the value of an indexed field."""
-        response = self._shard.facet(edge.FacetRequest(key, limit=_FACET_LIMIT, exact=True, filter=within(generation, condition)))
+        response = self._shard.facet(edge.FacetRequest(key, limit=FACET_LIMIT, exact=True, filter=within(generation, condition)))
         return {str(hit.value): hit.count for hit in response.hits}
+
+    def _read(self, point_ids: Sequence[str], *, with_vectors: bool = False) -> list[StoredPoint]:
+        ids = cast("list[edge.PointId]", point_ids)
+        return [
+            _stored(record)
+            for record in self._shard.retrieve(ids, with_payload=True, with_vector=[DENSE, LEXICAL] if with_vectors else False)
+        ]
 
     def _upsert(self, operation: UpsertPoints) -> None:
         points = [
@@ -236,24 +271,21 @@ class Shard:
         self._delete([record.id for record in records])
         return following is None
 
-    def _lexical(self, request: SearchRequest, condition: edge.Filter, limit: int) -> list[Found]:
+    def _lexical(
+        self, request: SearchRequest, condition: edge.Filter | None, limit: int, others: Sequence[str] = ()
+    ) -> tuple[list[Found], Mapping[str, float]]:
+        """Returns the best hits, best first, and the values of those points among `others` that have a term."""
         ids = branches.term_ids(request.terms)
         query = edge.Query.Nearest(edge.SparseVector(ids, [1.0] * len(ids)), using=LEXICAL)
-        corpus = edge.IdfParams(corpus=within(request.generation))
-        hits = self._shard.query(
-            edge.QueryRequest(
-                limit,
-                query=query,
-                filter=condition,
-                params=edge.SearchParams(idf=corpus),
-                with_payload=False,
-                with_vector=False,
-            )
-        )
-        return [Found(cast("UUID", hit.id).hex, hit.score) for hit in hits]
+        params = edge.SearchParams(idf=edge.IdfParams(corpus=within(request.generation)))
 
-    def _lexical_values(self, request: SearchRequest, ids: set[str]) -> Mapping[str, float]:
-        return dict(self._lexical(request, having(ids), len(ids))) if ids else _NOTHING
+        def asked(limit: int, condition: edge.Filter | None) -> edge.QueryRequest:
+            return edge.QueryRequest(limit, query=query, filter=condition, params=params, with_payload=False, with_vector=False)
+
+        # In one call, because the engine then counts the generation's terms once.
+        queries = [asked(limit, condition), *([asked(len(others), having(others))] if others else [])]
+        best, *values = self._shard.query_batch(edge.QueryBatchRequest(queries))
+        return branches.ordered(found(best)), dict(found(values[0])) if values else _NOTHING
 
     def _coverage(self, request: SearchRequest, lexical: list[Found] | None) -> float:
         if not lexical:

@@ -55,7 +55,7 @@ _INT = msgspec.msgpack.Decoder(int)
 _NONE = msgspec.msgpack.Decoder(type(None))
 _STATE = msgspec.msgpack.Decoder(protocol.IndexState)
 _COUNTS = msgspec.msgpack.Decoder(dict[str, int])
-_RESULTS = msgspec.msgpack.Decoder(list[BranchResult])
+_RESULTS = msgspec.msgpack.Decoder(list[BranchResult], dec_hook=from_wire)
 _POINTS = msgspec.msgpack.Decoder(list[StoredPoint], dec_hook=from_wire)
 _PAGE = msgspec.msgpack.Decoder(Page, dec_hook=from_wire)
 

@@ -130,6 +130,7 @@ class IndexTable:
             best_coverage=branches.coverage(request.terms, lexicals.terms_of(listed[0].point_id))
             if lexicals is not None and listed
             else 0.0,
+            best=request.best,
         )
 
     async def retrieve(self, generation: str, memory_ids: Sequence[str], *, with_vectors: bool) -> list[StoredPoint]:

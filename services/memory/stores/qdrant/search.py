@@ -60,6 +60,7 @@ class Searches:
             lexicals=lexicals,
             labels=self._labels,
             best_coverage=coverage,
+            best=request.best,
         )
 
     async def _lacking(
