@@ -122,6 +122,16 @@ class MicroBatcher(Generic[Item, Result]):
         """Returns how many tokens wait in a lane."""
         return self._lanes[lane].tokens
 
+    def check_room(self, lane: Lane, tokens: int) -> None:
+        """Refuses what `submit` would refuse, before anything is spent on it; `tokens` is the least that the items may cost.
+
+        Raises:
+            OverloadedError: The queue is full; carries a delay after which there should be room.
+        """
+        if not self._fits(lane, tokens):
+            self._observer.refused(lane)
+            raise self._overloaded(lane, tokens)
+
     async def submit(
         self, items: Sequence[Item], *, lane: Lane = Lane.INTERACTIVE, deadline: Deadline | None = None, wait: bool = False
     ) -> Answer[Result]:

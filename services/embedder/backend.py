@@ -73,8 +73,16 @@ class EncoderBackend(Protocol):
         """What it computes with."""
         ...
 
-    async def tokenize(self, texts: Sequence[str]) -> list[Encoding]:
-        """Returns the word pieces of each text, not cut."""
+    async def tokenize(self, texts: Sequence[str], *, lane: Lane | None = None) -> list[Encoding]:
+        """Returns the word pieces of each text, not cut.
+
+        Args:
+            texts: What to cut into pieces.
+            lane: Queue in which they would have to find room at once; None = they may wait, or are only counted.
+
+        Raises:
+            OverloadedError: There is no room in that queue, as far as this can be told beforehand.
+        """
         ...
 
     async def encode(self, work: Work) -> Encoded:

@@ -89,7 +89,7 @@ class EmbedderService(rpc.EmbedderServiceServicer):
         begin_s = time.monotonic()
         record = self._backend.record
         asked = checked_request(request, record, self._limits, default_lane=default_lane)
-        encodings = await self._backend.tokenize(asked.texts)
+        encodings = await self._backend.tokenize(asked.texts, lane=None if wait else asked.lane)
         ids = checked_ids(asked, encodings, record, self._limits)
         check_reply(reply_bytes(asked, ids, record, _SPECIAL_COUNT) + _REPLY_SLACK_BYTES, self._limits, "inputs")
         work = Work(ids=ids, want_tokens=Output.TOKENS in asked.outputs, lane=asked.lane, deadline=deadline, wait=wait)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from atlas.encoder import MINILM, Encoding, ModelRecord, Tokenizer
+from atlas.lanes import Lane
 from services.embedder.backend import Device, Encoded, Float32Array, Work
 
 
@@ -32,7 +33,7 @@ class FakeBackend:
     def device(self) -> Device:
         return Device("fake", "CPU", "f32", "none")
 
-    async def tokenize(self, texts: Sequence[str]) -> list[Encoding]:
+    async def tokenize(self, texts: Sequence[str], *, lane: Lane | None = None) -> list[Encoding]:
         return self.tokenizer.encode(texts)
 
     async def encode(self, work: Work) -> Encoded:

@@ -17,7 +17,7 @@ from atlas.channel import call, open_channel, open_stream
 from atlas.deadlines import Deadline
 from atlas.embedder.v1 import embedder_pb2 as pb
 from atlas.embedder.v1 import embedder_pb2_grpc as rpc
-from atlas.encoder import MINILM, Output
+from atlas.encoder import MINILM, Encoding, Output, Tokenizer
 from atlas.errors import (
     AtlasError,
     DeadlineError,
@@ -263,6 +263,28 @@ async def test_a_full_queue_refuses_calls_and_serves_the_others() -> None:
     assert refused
     assert len(refused) < len(outcomes)
     assert all(isinstance(error, OverloadedError) and error.retry_after_ms and error.retry_after_ms >= 10 for error in refused)
+
+
+async def test_what_has_no_room_is_refused_before_its_texts_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    encode = Tokenizer.encode
+
+    def counted(tokenizer: Tokenizer, texts: Sequence[str]) -> list[Encoding]:
+        read.append(len(texts))
+        return encode(tokenizer, texts)
+
+    small = settings(max_queue_tokens=256, stream_count=1)
+    async with open_backend(small, CollectorRegistry()) as backend, served(backend, max_queue_tokens=256) as stub:
+        monkeypatch.setattr(Tokenizer, "encode", counted)
+        requests = [embed(stub, query(*["word " * 100] * 40)) for _ in range(30)]
+        outcomes: Sequence[Any] = await asyncio.gather(*requests, return_exceptions=True)
+        answered = [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
+        refused = [outcome for outcome in outcomes if isinstance(outcome, OverloadedError)]
+        assert len(answered) + len(refused) == 30
+        # A call that was read just before the queue filled may still be refused by its true size.
+        assert 1 <= len(answered) <= read.count(40) <= len(answered) + 1
+        assert {(error.values["tokens"], error.values["max_queue_tokens"]) for error in refused} == {("4080", "256")}
+        assert len((await embed(stub, query("a text"))).dense.shape) == 2
 
 
 async def test_a_model_fault_is_internal() -> None:

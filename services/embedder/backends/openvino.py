@@ -13,8 +13,9 @@ from prometheus_client import CollectorRegistry
 
 from atlas.batch_metrics import BatchMetrics
 from atlas.batching import BatchLimits, MicroBatcher
-from atlas.encoder import MINILM, Encoding, ModelRecord
+from atlas.encoder import MINILM, Encoding, ModelRecord, Tokenizer
 from atlas.encoder.openvino import OpenVinoEncoder
+from atlas.lanes import Lane
 
 from ..backend import Device, Encoded, Float32Array, Work
 from ..settings import EmbedderSettings
@@ -43,6 +44,7 @@ class OpenVinoBackend:
         self._encoder = encoder
         self._batcher = batcher
         self._tokenizing = tokenizing
+        self._turn = asyncio.Lock()
 
     @property
     def record(self) -> ModelRecord:
@@ -54,12 +56,22 @@ class OpenVinoBackend:
         """What it computes with."""
         return Device("openvino", self._encoder.device, self._encoder.precision, "matmul-softmax")
 
-    async def tokenize(self, texts: Sequence[str]) -> list[Encoding]:
+    async def tokenize(self, texts: Sequence[str], *, lane: Lane | None = None) -> list[Encoding]:
         """Returns the word pieces of each text, not cut."""
         if sum(map(len, texts)) <= _INLINE_CHARACTERS:
             return self._encoder.tokenizer.encode(texts)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._tokenizing, self._encoder.tokenizer.encode, texts)
+        self._check_room(texts, lane)
+        async with self._turn:
+            # Those in front have taken their room by now.
+            self._check_room(texts, lane)
+            return await loop.run_in_executor(self._tokenizing, self._encoder.tokenizer.encode, texts)
+
+    def _check_room(self, texts: Sequence[str], lane: Lane | None) -> None:
+        if lane is not None:
+            # A word has one piece or more, and a text none beyond the limit.
+            specials, most = Tokenizer.special_token_count, self.record.max_tokens
+            self._batcher.check_room(lane, sum(min(len(text.split()) + specials, most) for text in texts))
 
     async def encode(self, work: Work) -> Encoded:
         """Computes the vectors of one call, all or nothing."""

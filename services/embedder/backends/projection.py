@@ -9,6 +9,7 @@ import numpy as np
 
 from atlas.encoder import Encoding, ModelRecord, Projection
 from atlas.errors import ModelFaultError
+from atlas.lanes import Lane
 
 from ..backend import Device, Encoded, EncoderBackend, Float32Array, Work
 
@@ -32,9 +33,9 @@ class ProjectedBackend:
         """What it computes with."""
         return self._inner.device
 
-    async def tokenize(self, texts: Sequence[str]) -> list[Encoding]:
+    async def tokenize(self, texts: Sequence[str], *, lane: Lane | None = None) -> list[Encoding]:
         """Returns the word pieces of each text, not cut."""
-        return await self._inner.tokenize(texts)
+        return await self._inner.tokenize(texts, lane=lane)
 
     async def encode(self, work: Work) -> Encoded:
         """Computes the vectors of one call, all or nothing."""
