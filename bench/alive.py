@@ -129,6 +129,9 @@ async def _prepare(target: str) -> None:
 
 
 def _load(target: str, count: int) -> None:
+    # It stands for another machine: what it computes should not keep memory from its processors.
+    os.nice(10)
+
     async def load() -> None:
         async with open_channel(target, service_names=[SERVICE]) as channel:
             for number in tqdm(range(0, count, BATCH), "load", unit_scale=BATCH, disable=None):

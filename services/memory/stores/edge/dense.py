@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import cast
-from uuid import UUID
 
 import qdrant_edge as edge
 
@@ -14,6 +13,7 @@ from ..branches import Found
 from ..schema import DENSE
 from .filters import having
 from .layout import Current
+from .records import found
 
 _EXACT = edge.SearchParams(exact=True)
 _LINKED = edge.SearchParams(hnsw_ef=512)
@@ -75,11 +75,6 @@ class DenseBranch:
 def _nearest(vector: Float32Array, name: str) -> edge.Query:
     # The engine takes arrays as they are; its stub names lists alone.
     return edge.Query.Nearest(cast("list[float]", vector), using=name)
-
-
-def found(hits: Iterable[edge.ScoredPoint]) -> list[Found]:
-    """Returns the engine's hits as ours."""
-    return [Found(cast("UUID", hit.id).hex, hit.score) for hit in hits]
 
 
 def _widths(limit: int) -> Iterator[int]:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
-import msgspec
-import numpy as np
 import qdrant_edge as edge
 
-from ... import pooling
 from ...operations import (
     DeleteGeneration,
     DeletePoints,
@@ -24,23 +21,21 @@ from ...operations import (
     projected_payload,
     stored_payload,
 )
-from ...store import Best, BranchResult, Page, SearchRequest, StoredPoint, StoreFilter
-from .. import branches
-from ..branches import Found
+from ...store import BranchResult, Page, SearchRequest, StoredPoint, StoreFilter
 from ..schema import DENSE, LEXICAL
 from . import layout
 from .afresh import write_afresh
-from .dense import DenseBranch, found
 from .filters import having, older_than, within
 from .labels import FACET_LIMIT, Labels
 from .layout import SCAN, Current
 from .loading import load, note_empty
 from .protocol import DenseDatatype, IndexState
+from .records import read, stored
+from .searcher import Searcher
 from .wear import Wear
 
 _DELETE_STEP = 1024
 """Points that one message deletes of a generation, so that reads wait a few milliseconds."""
-_NOTHING: Mapping[str, float] = {}
 
 
 class Shard:
@@ -52,7 +47,7 @@ class Shard:
         self._used = layout.current(home)
         self._wear = Wear(home / self._used.shard, points=shard.info().points_count)
         self._labels = Labels(shard)
-        self._dense = DenseBranch(shard, self._used)
+        self._searcher = Searcher(shard, self._used, self._labels)
 
     @classmethod
     def opened(cls, folder: Path, spec: IndexSpec, scan: DenseDatatype) -> tuple[Shard, bool]:
@@ -140,62 +135,11 @@ class Shard:
 
     def search(self, request: SearchRequest, *, with_points: bool = False) -> BranchResult:
         """Runs both branches and asks each for what only the other one found; the hits' payloads come along if asked for."""
-        vector, condition = request.dense, self._condition(request)
-        dense = lexical = None
-        similarities = lexicals = _NOTHING
-        if vector is not None:
-            dense = self._listed(request, lambda depth: branches.ordered(self._dense.nearest(vector, condition, depth)))
-        if request.terms and dense is not None:
-            lexical, lexicals = self._lexical(request, condition, request.depth, [hit.point_id for hit in dense])
-        elif request.terms:
-            lexical = self._listed(request, lambda depth: self._lexical(request, condition, depth)[0])
-        coverage = self._coverage(request, lexical)
-        labels = self._labels.of([hit.point_id for hit in dense or lexical or ()])
-        if vector is not None and dense and lexical:
-            alone = branches.contenders(
-                dense,
-                lexical,
-                lexicals=lexicals,
-                labels=labels,
-                best_coverage=coverage,
-                best=request.best,
-                highest_similarity=self._dense.beyond(dense),
-            )
-            similarities = dict(self._dense.values(vector, alone))
-            labels |= self._labels.of(list(alone))
-        merged = branches.merged(
-            dense, lexical, similarities=similarities, lexicals=lexicals, labels=labels, best_coverage=coverage, best=request.best
-        )
-        if not with_points:
-            return merged
-        wanted = {hit.memory_id for hit in merged.hits}
-        kept = [point for point, label in labels.items() if label.memory_id in wanted]
-        return msgspec.structs.replace(merged, points=tuple(self._read(kept)))
-
-    def _condition(self, request: SearchRequest) -> edge.Filter | None:
-        # Asking each point for its generation takes a third of a scan.
-        if request.filter is None and self._labels.is_alone(request.generation):
-            return None
-        return within(request.generation, request.filter)
-
-    def _listed(self, request: SearchRequest, branch: Callable[[int], list[Found]]) -> list[Found]:
-        """Lists a branch: not beyond the best hits where it alone decides which these are."""
-        best = request.best
-        if best is None or best.count + 1 >= request.depth or not self._decides_alone(request, best):
-            return branch(request.depth)
-        hits = branch(best.count + 1)
-        # Which of equal hits the engine lists is chance: those at the end have to be seen together.
-        torn = len(hits) > best.count and hits[-1].value == hits[-2].value
-        return branch(request.depth) if torn else hits
-
-    def _decides_alone(self, request: SearchRequest, best: Best) -> bool:
-        if request.dense is None or request.terms:
-            return request.dense is None
-        return pooling.follows_similarity(self._labels.kinds_of(request.generation), best.fragmentation)
+        return self._searcher.search(request, with_points=with_points)
 
     def retrieve(self, generation: str, memory_ids: Sequence[str], *, with_vectors: bool) -> list[StoredPoint]:
         """Reads points by `memory_id`; those that do not exist are left out."""
-        return self._read([point_id(generation, memory_id) for memory_id in memory_ids], with_vectors=with_vectors)
+        return read(self._shard, [point_id(generation, memory_id) for memory_id in memory_ids], with_vectors=with_vectors)
 
     def scroll(self, generation: str, condition: StoreFilter | None, limit: int, after: str | None) -> Page:
         """Reads matching points in the order of their ids, from the id `after` on."""
@@ -208,7 +152,7 @@ class Shard:
                 with_vector=False,
             )
         )
-        points = tuple(_stored(record) for record in records)
+        points = tuple(stored(record) for record in records)
         return Page(points, None if following is None else str(following))
 
     def count(self, generation: str, condition: StoreFilter | None) -> int:
@@ -219,13 +163,6 @@ class Shard:
         """Counts matching points by the value of an indexed field."""
         response = self._shard.facet(edge.FacetRequest(key, limit=FACET_LIMIT, exact=True, filter=within(generation, condition)))
         return {str(hit.value): hit.count for hit in response.hits}
-
-    def _read(self, point_ids: Sequence[str], *, with_vectors: bool = False) -> list[StoredPoint]:
-        ids = cast("list[edge.PointId]", point_ids)
-        return [
-            _stored(record)
-            for record in self._shard.retrieve(ids, with_payload=True, with_vector=[DENSE, LEXICAL] if with_vectors else False)
-        ]
 
     def _upsert(self, operation: UpsertPoints) -> None:
         points = [
@@ -271,49 +208,9 @@ class Shard:
         self._delete([record.id for record in records])
         return following is None
 
-    def _lexical(
-        self, request: SearchRequest, condition: edge.Filter | None, limit: int, others: Sequence[str] = ()
-    ) -> tuple[list[Found], Mapping[str, float]]:
-        """Returns the best hits, best first, and the values of those points among `others` that have a term."""
-        ids = branches.term_ids(request.terms)
-        query = edge.Query.Nearest(edge.SparseVector(ids, [1.0] * len(ids)), using=LEXICAL)
-        params = edge.SearchParams(idf=edge.IdfParams(corpus=within(request.generation)))
-
-        def asked(limit: int, condition: edge.Filter | None) -> edge.QueryRequest:
-            return edge.QueryRequest(limit, query=query, filter=condition, params=params, with_payload=False, with_vector=False)
-
-        # In one call, because the engine then counts the generation's terms once.
-        queries = [asked(limit, condition), *([asked(len(others), having(others))] if others else [])]
-        best, *values = self._shard.query_batch(edge.QueryBatchRequest(queries))
-        return branches.ordered(found(best)), dict(found(values[0])) if values else _NOTHING
-
-    def _coverage(self, request: SearchRequest, lexical: list[Found] | None) -> float:
-        if not lexical:
-            return 0.0
-        best = self._shard.retrieve([lexical[0].point_id], with_payload=False, with_vector=[LEXICAL])
-        if not best:
-            return 0.0
-        return branches.coverage(request.terms, cast("Any", best[0].vector)[LEXICAL].indices)
-
 
 def _ensure_payload_indexes(shard: edge.EdgeShard) -> None:
     present = shard.info().payload_schema
     for key, schema in layout.payload_indexes().items():
         if key not in present:
             shard.update(edge.UpdateOperation.create_field_index(key, schema))
-
-
-def _stored(record: edge.Record) -> StoredPoint:
-    payload = record.payload or {}
-    vectors = cast("dict[str, Any]", record.vector or {})
-    memory_id = payload["memory_id"]
-    if not vectors:
-        return StoredPoint(memory_id, payload)
-    sparse = vectors.get(LEXICAL)
-    return StoredPoint(
-        memory_id,
-        payload,
-        np.asarray(vectors[DENSE], np.float32),
-        np.asarray(sparse.indices if sparse else [], np.uint32),
-        np.asarray(sparse.values if sparse else [], np.float32),
-    )
