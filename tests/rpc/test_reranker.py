@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 
 import numpy as np
@@ -17,6 +18,7 @@ from atlas.channel import call, open_channel
 from atlas.deadlines import Deadline
 from atlas.encoder.models import MINILM, Output
 from atlas.encoder.openvino import OpenVinoEncoder
+from atlas.encoder.tokenizer import Encoding, Tokenizer
 from atlas.errors import (
     AtlasError,
     DeadlineError,
@@ -348,6 +350,31 @@ async def test_a_score_that_is_not_finite_is_a_fault_of_the_model(encoder: OpenV
     async with MaxSimBackend(encoder, cache, max_queue_tokens=10_000, observer=BatchObserver()) as backend:
         with pytest.raises(ModelFaultError, match="not finite"):
             await backend.score(Work(QUESTION, [Candidate("candidates[0].content.text", PASSAGES[0])], Deadline.after(10.0)))
+
+
+async def test_what_has_no_room_is_refused_before_its_passages_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    encode = Tokenizer.encode
+
+    def counted(tokenizer: Tokenizer, texts: Sequence[str]) -> list[Encoding]:
+        read.append(len(texts))
+        return encode(tokenizer, texts)
+
+    async def asked(stub: rpc.RerankerServiceAsyncStub, number: int) -> object:
+        passages = [pb.Candidate(id=str(index), content=text(f"{number} {index} {'word ' * 150}")) for index in range(30)]
+        try:
+            return await call(stub.Rerank, pb.RerankRequest(query=text(QUESTION), candidates=passages), deadline=Deadline.after(60.0))
+        except OverloadedError as error:
+            return error
+
+    async with running(SETTINGS.model_copy(update={"max_queue_tokens": 5_000})) as server, connected(server) as stub:
+        monkeypatch.setattr(Tokenizer, "encode", counted)
+        outcomes = await asyncio.gather(*(asked(stub, number) for number in range(20)))
+        monkeypatch.undo()
+        answered = [outcome for outcome in outcomes if isinstance(outcome, pb.RerankResponse)]
+        assert 1 <= len(answered) <= read.count(31) < 10
+        assert len(answered) + sum(isinstance(outcome, OverloadedError) for outcome in outcomes) == 20
+        assert isinstance(await asked(stub, 20), pb.RerankResponse)
 
 
 @pytest.mark.parametrize("error", [ModelFaultError("a score is NaN"), OverloadedError("the queue is full", retry_after_ms=250)], ids=repr)

@@ -69,9 +69,7 @@ class OpenVinoBackend:
 
     def _check_room(self, texts: Sequence[str], lane: Lane | None) -> None:
         if lane is not None:
-            # A word has one piece or more, and a text none beyond the limit.
-            specials, most = Tokenizer.special_token_count, self.record.max_tokens
-            self._batcher.check_room(lane, sum(min(len(text.split()) + specials, most) for text in texts))
+            self._batcher.check_room(lane, Tokenizer.least_tokens(texts, most=self.record.max_tokens))
 
     async def encode(self, work: Work) -> Encoded:
         """Computes the vectors of one call, all or nothing."""

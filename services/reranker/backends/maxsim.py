@@ -16,8 +16,9 @@ from atlas.batching import Answer, BatchLimits, BatchObserver, MicroBatcher
 from atlas.deadlines import Deadline
 from atlas.encoder.models import MINILM, Output
 from atlas.encoder.openvino import OpenVinoEncoder
-from atlas.encoder.tokenizer import Encoding
+from atlas.encoder.tokenizer import Encoding, Tokenizer
 from atlas.errors import DeadlineError, InvalidInputError, ModelFaultError
+from atlas.lanes import Lane
 from atlas.ranking import MINILM_MAXSIM, relevance
 
 from ..backend import Candidate, Float32Array, Score, ScoreKind, Scoring, ServedModel, Work
@@ -60,6 +61,7 @@ class MaxSimBackend:
         """Takes a loaded encoder; callers use `load`, and enter the backend as a context."""
         self._encoder = encoder
         self._cache = cache
+        self._turn = asyncio.Lock()
         self._weights = piece_weights(encoder.tokenizer.vocabulary, load_idf())
         self._batcher: MicroBatcher[TokenIds, Float32Array] = MicroBatcher(
             self._encode,
@@ -139,7 +141,7 @@ class MaxSimBackend:
         """Tokenises the query and the passages whose vectors are not known."""
         unknown = {key: one for key, one in zip(keys, work.candidates, strict=True) if key is not None and key not in known}
         limit = self._encoder.record.max_tokens
-        query, *contents = await self._tokenised([work.query, *(one.text for one in unknown.values())])
+        query, *contents = await self._tokenised(work.query, [one.text for one in unknown.values()], work.max_tokens)
         if not query.piece_ids:
             raise InvalidInputError("query.text holds nothing that the model can read", field="query.text")
         cold = {key: ColdPassage(key, one.truncated(limit), one.token_count) for key, one in zip(unknown, contents, strict=True)}
@@ -152,12 +154,20 @@ class MaxSimBackend:
         _check_query_tokens(work.query_tokens, piece_count=len(ids) - _SPECIAL_COUNT)
         return ids, cold
 
-    async def _tokenised(self, texts: Sequence[str]) -> list[Encoding]:
-        tokenizer = self._encoder.tokenizer
+    async def _tokenised(self, query: str, passages: Sequence[str], max_tokens: int | None) -> list[Encoding]:
+        tokenizer, texts = self._encoder.tokenizer, [query, *passages]
         # A short query takes less time than the way to another thread and back.
         if sum(map(len, texts)) <= _INLINE_CHARACTERS:
             return tokenizer.encode(texts)
-        return await asyncio.to_thread(tokenizer.encode, texts)
+        self._check_room(passages, max_tokens)
+        async with self._turn:
+            # Those in front have taken their room by now.
+            self._check_room(passages, max_tokens)
+            return await asyncio.to_thread(tokenizer.encode, texts)
+
+    def _check_room(self, passages: Sequence[str], max_tokens: int | None) -> None:
+        least = Tokenizer.least_tokens(passages, most=self._encoder.record.max_tokens)
+        self._batcher.check_room(Lane.INTERACTIVE, least if max_tokens is None else min(least, max_tokens))
 
     async def _computed(self, work: Work, query: TokenIds, groups: Sequence[Sequence[ColdPassage]]) -> _Computed:
         """Encodes each group, and the query unless its vectors are given.
