@@ -96,7 +96,7 @@ class StoreState(StrEnum):
 
 
 class Best(msgspec.Struct, frozen=True):
-    """The hits that a search is for: those of `pooling.ordered` that come first."""
+    """The hits that a search is for: those that `pooling.ordered` puts first."""
 
     count: int
     """How many of them, 1 or more."""

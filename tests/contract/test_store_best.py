@@ -46,16 +46,7 @@ async def mixed(store: Store, kinds: list[str]) -> str:
 
 def pool(result: BranchResult, count: int, fragmentation: float) -> list[tuple[str, float]]:
     """Ids and scores of the first hits, best first."""
-    hits = result.hits
-    places = pooling.ordered(
-        [hit.memory_id for hit in hits],
-        [hit.content_kind for hit in hits],
-        [hit.similarity for hit in hits],
-        [hit.lexical for hit in hits],
-        best_lexical=result.best_lexical,
-        best_coverage=result.best_coverage,
-        fragmentation=fragmentation,
-    )
+    places = pooling.ordered(result, fragmentation)
     return [(place.memory_id, -place.negative_score) for place in places[:count]]
 
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atlas.ranking import Kind, pool_score
+from services.memory import pooling
 from services.memory.search.query import Found, Places, Pool, united
 from services.memory.store import BranchHit, BranchResult
 
@@ -109,3 +110,43 @@ def test_chance_draws_from_what_is_left_with_its_propensity_and_the_same_for_the
 def test_a_pool_that_takes_everything_has_no_guests() -> None:
     union = united([ten()], fragmentation=0.0, candidate_count=10)
     assert union.guests({"0": 1.0}, Places(5, 5, "s")) == []
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([0.1, 0.2, 0.3]), st.sampled_from([0.0, 1.0, 4.0]), st.sampled_from([kind.name for kind in Kind])),
+        max_size=20,
+    ),
+    st.floats(0, 1),
+    st.integers(1, 25),
+)
+def test_the_first_hits_are_those_of_the_order_also_among_equals(
+    values: list[tuple[float, float, str]], fragmentation: float, count: int
+) -> None:
+    hits = [hit(f"m{index * 7 % 20}", similarity, lexical, kind) for index, (similarity, lexical, kind) in enumerate(values)]
+    result = found(*hits).result
+    places = pooling.ordered(result, fragmentation)
+    scores, _ = pooling.scored(
+        [one.content_kind for one in hits],
+        [one.similarity for one in hits],
+        [one.lexical for one in hits],
+        best_lexical=result.best_lexical,
+        best_coverage=result.best_coverage,
+        fragmentation=fragmentation,
+    )
+    first = pooling.first(scores, [one.memory_id for one in hits], count)
+    assert first == sorted(place.position for place in places[:count])
+    if len(hits) >= count:
+        assert pooling.least_of(scores, count) == -places[count - 1].negative_score
+
+
+@given(
+    st.lists(st.tuples(st.floats(-1, 0.5), st.floats(0, 4), st.sampled_from([kind.name for kind in Kind])), min_size=1, max_size=20),
+    st.floats(0, 1),
+)
+def test_no_score_exceeds_what_is_told_of_it(values: list[tuple[float, float, str]], fragmentation: float) -> None:
+    lexicals = [lexical for _, lexical, _ in values]
+    scale = {"best_lexical": 4.0, "best_coverage": 0.7, "fragmentation": fragmentation}
+    scores, _ = pooling.scored([kind for _, _, kind in values], [similarity for similarity, _, _ in values], lexicals, **scale)
+    highest = pooling.highest(0.5, lexicals, **scale)
+    assert all(score <= bound for score, bound in zip(scores.tolist(), highest, strict=True))

@@ -114,19 +114,6 @@ def united(found: Sequence[Found], *, fragmentation: float, candidate_count: int
     Each collection's lexical evidence is measured against its own best hit, since BM25 of two collections cannot be
     compared. Equal scores are ordered by memory id, so that the same question has the same pool.
     """
-    order = sorted((place, which) for which, one in enumerate(found) for place in _places(one.result, fragmentation))
+    order = sorted((place, which) for which, one in enumerate(found) for place in pooling.ordered(one.result, fragmentation))
     # Most hits may not make the pool: only those that do become members.
     return Union(found, order, candidate_count)
-
-
-def _places(result: BranchResult, fragmentation: float) -> list[pooling.Place]:
-    hits = result.hits
-    return pooling.ordered(
-        [hit.memory_id for hit in hits],
-        [hit.content_kind for hit in hits],
-        [hit.similarity for hit in hits],
-        [hit.lexical for hit in hits],
-        best_lexical=result.best_lexical,
-        best_coverage=result.best_coverage,
-        fragmentation=fragmentation,
-    )

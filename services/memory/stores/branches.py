@@ -74,15 +74,14 @@ def contenders(
     if best is None or len(known) < best.count or not alone:
         return {hit.point_id for hit in alone}
     scale = {"best_lexical": lexical[0].value, "best_coverage": best_coverage, "fragmentation": best.fragmentation}
-    places = pooling.ordered(
-        [labels[hit.point_id].memory_id for hit in known],
+    scores, _ = pooling.scored(
         [labels[hit.point_id].content_kind for hit in known],
-        [_cosine(hit.value) for hit in known],
+        _cosines(hit.value for hit in known),
         [lexicals.get(hit.point_id, 0.0) for hit in known],
         **scale,
     )
-    least = -places[best.count - 1].negative_score
-    bounds = pooling.highest(_cosine(highest_similarity), [hit.value for hit in alone], **scale)
+    least = pooling.least_of(scores, best.count)
+    bounds = pooling.highest(min(1.0, highest_similarity), [hit.value for hit in alone], **scale)
     return {hit.point_id for hit, bound in zip(alone, bounds, strict=True) if bound >= least}
 
 
@@ -111,7 +110,7 @@ def merged(
     cosines = {**similarities, **dict(dense or ())}
     bm25 = {**lexicals, **dict(lexical or ())}
     points = [point for point in dict.fromkeys(hit.point_id for hit in (*(dense or ()), *(lexical or ()))) if point in labels]
-    found = [None if (value := cosines.get(point)) is None else _cosine(value) for point in points]
+    found = _cosines(map(cosines.get, points))
     sums = [None if lexical is None else bm25.get(point, 0.0) for point in points]
     dense_rank = {hit.point_id: rank for rank, hit in enumerate(dense or (), 1)}
     lexical_rank = {hit.point_id: rank for rank, hit in enumerate(lexical or (), 1)}
@@ -123,19 +122,13 @@ def merged(
     wanted: Iterable[int] = range(len(points))
     if best is not None and best.count < len(points):
         memory_ids, kinds = zip(*(labels[point] for point in points), strict=True)
-        places = pooling.ordered(
-            memory_ids,
-            kinds,
-            found,
-            sums,
-            best_lexical=best_lexical,
-            best_coverage=best_coverage,
-            fragmentation=best.fragmentation,
+        scores, _ = pooling.scored(
+            kinds, found, sums, best_lexical=best_lexical, best_coverage=best_coverage, fragmentation=best.fragmentation
         )
-        wanted = sorted(place.position for place in places[: best.count])
+        wanted = pooling.first(scores, memory_ids, best.count)
     return BranchResult(tuple(map(hit, wanted)), best_lexical, best_coverage)
 
 
-def _cosine(value: float) -> float:
+def _cosines(values: Iterable[float | None]) -> list[float | None]:
     # Rounding takes a cosine a little beyond its range.
-    return min(1.0, max(-1.0, value))
+    return [value if value is None or -1.0 <= value <= 1.0 else min(1.0, max(-1.0, value)) for value in values]
