@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
@@ -100,6 +101,7 @@ class MicroBatcher(Generic[Item, Result]):
         self._interactive_until_s = float("-inf")
         self._running: set[asyncio.Future[Any]] = set()
         self._closed = True
+        self._turn = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="inference")
@@ -122,15 +124,22 @@ class MicroBatcher(Generic[Item, Result]):
         """Returns how many tokens wait in a lane."""
         return self._lanes[lane].tokens
 
-    def check_room(self, lane: Lane, tokens: int) -> None:
-        """Refuses what `submit` would refuse, before anything is spent on it; `tokens` is the least that the items may cost.
+    @asynccontextmanager
+    async def preparing(self, lane: Lane, tokens: int) -> AsyncIterator[None]:
+        """Lets calls make their items one after the other, and refuses what `submit` would refuse before anything is spent on it.
+
+        Args:
+            lane: Queue of the items.
+            tokens: The least that they may cost.
 
         Raises:
             OverloadedError: The queue is full; carries a delay after which there should be room.
         """
-        if not self._fits(lane, tokens):
-            self._observer.refused(lane)
-            raise self._overloaded(lane, tokens)
+        self._check_room(lane, tokens)
+        async with self._turn:
+            # Those in front have taken their room by now.
+            self._check_room(lane, tokens)
+            yield
 
     async def submit(
         self, items: Sequence[Item], *, lane: Lane = Lane.INTERACTIVE, deadline: Deadline | None = None, wait: bool = False
@@ -167,6 +176,11 @@ class MicroBatcher(Generic[Item, Result]):
             self._forget(job)
         started = job.started_s if job.started_s is not None else job.finished_s
         return Answer(job.results, started - job.submitted_s, job.finished_s - started)
+
+    def _check_room(self, lane: Lane, tokens: int) -> None:
+        if not self._fits(lane, tokens):
+            self._observer.refused(lane)
+            raise self._overloaded(lane, tokens)
 
     async def _reserve(self, lane: Lane, tokens: int, deadline: Deadline | None, *, wait: bool) -> None:
         """Takes room in the queue, which `_start` or `_forget` gives back."""

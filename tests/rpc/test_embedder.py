@@ -17,7 +17,7 @@ from atlas.channel import call, open_channel, open_stream
 from atlas.deadlines import Deadline
 from atlas.embedder.v1 import embedder_pb2 as pb
 from atlas.embedder.v1 import embedder_pb2_grpc as rpc
-from atlas.encoder import MINILM, Encoding, Output, Tokenizer
+from atlas.encoder import MINILM, Output
 from atlas.errors import (
     AtlasError,
     DeadlineError,
@@ -34,6 +34,7 @@ from services.embedder.backend import EncoderBackend
 from services.embedder.backends import open_backend
 from services.embedder.service import EmbedderService
 from services.embedder.settings import EmbedderSettings
+from tests.fakes.counted_reading import count_reading
 from tests.fakes.encoder_backend import FakeBackend
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -266,16 +267,9 @@ async def test_a_full_queue_refuses_calls_and_serves_the_others() -> None:
 
 
 async def test_what_has_no_room_is_refused_before_its_texts_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    read: list[int] = []
-    encode = Tokenizer.encode
-
-    def counted(tokenizer: Tokenizer, texts: Sequence[str]) -> list[Encoding]:
-        read.append(len(texts))
-        return encode(tokenizer, texts)
-
     small = settings(max_queue_tokens=256, stream_count=1)
     async with open_backend(small, CollectorRegistry()) as backend, served(backend, max_queue_tokens=256) as stub:
-        monkeypatch.setattr(Tokenizer, "encode", counted)
+        read = count_reading(monkeypatch)
         requests = [embed(stub, query(*["word " * 100] * 40)) for _ in range(30)]
         outcomes: Sequence[Any] = await asyncio.gather(*requests, return_exceptions=True)
         answered = [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import numpy as np
@@ -18,7 +18,6 @@ from atlas.channel import call, open_channel
 from atlas.deadlines import Deadline
 from atlas.encoder.models import MINILM, Output
 from atlas.encoder.openvino import OpenVinoEncoder
-from atlas.encoder.tokenizer import Encoding, Tokenizer
 from atlas.errors import (
     AtlasError,
     DeadlineError,
@@ -42,6 +41,7 @@ from services.reranker.service import RerankerService
 from services.reranker.settings import RerankerSettings
 from services.reranker.token_cache import PassageTokens, TokenCache
 from services.reranker.word_piece_idf import load_idf
+from tests.fakes.counted_reading import count_reading
 from tests.fakes.reranker_backend import FakeReranker
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -353,13 +353,6 @@ async def test_a_score_that_is_not_finite_is_a_fault_of_the_model(encoder: OpenV
 
 
 async def test_what_has_no_room_is_refused_before_its_passages_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    read: list[int] = []
-    encode = Tokenizer.encode
-
-    def counted(tokenizer: Tokenizer, texts: Sequence[str]) -> list[Encoding]:
-        read.append(len(texts))
-        return encode(tokenizer, texts)
-
     async def asked(stub: rpc.RerankerServiceAsyncStub, number: int) -> object:
         passages = [pb.Candidate(id=str(index), content=text(f"{number} {index} {'word ' * 150}")) for index in range(30)]
         try:
@@ -368,7 +361,7 @@ async def test_what_has_no_room_is_refused_before_its_passages_are_read(monkeypa
             return error
 
     async with running(SETTINGS.model_copy(update={"max_queue_tokens": 5_000})) as server, connected(server) as stub:
-        monkeypatch.setattr(Tokenizer, "encode", counted)
+        read = count_reading(monkeypatch)
         outcomes = await asyncio.gather(*(asked(stub, number) for number in range(20)))
         monkeypatch.undo()
         answered = [outcome for outcome in outcomes if isinstance(outcome, pb.RerankResponse)]

@@ -183,9 +183,12 @@ async def test_a_full_queue_refuses_at_once_and_says_when_to_come_back() -> None
         with pytest.raises(OverloadedError) as refused:
             await batcher.submit([20])
         with pytest.raises(OverloadedError, match="cannot take 11 more"):
-            batcher.check_room(Lane.INTERACTIVE, 11)
-        batcher.check_room(Lane.INTERACTIVE, 10)
-        batcher.check_room(Lane.BULK, 100)
+            async with batcher.preparing(Lane.INTERACTIVE, 11):
+                pass
+        async with batcher.preparing(Lane.INTERACTIVE, 10):
+            pass
+        async with batcher.preparing(Lane.BULK, 100):
+            pass
         assert refused.value.values == {"queued_tokens": 90, "tokens": 20, "max_queue_tokens": 100}
         assert refused.value.retry_after_ms is not None
         assert refused.value.retry_after_ms >= 10

@@ -44,7 +44,6 @@ class OpenVinoBackend:
         self._encoder = encoder
         self._batcher = batcher
         self._tokenizing = tokenizing
-        self._turn = asyncio.Lock()
 
     @property
     def record(self) -> ModelRecord:
@@ -60,16 +59,10 @@ class OpenVinoBackend:
         """Returns the word pieces of each text, not cut."""
         if sum(map(len, texts)) <= _INLINE_CHARACTERS:
             return self._encoder.tokenizer.encode(texts)
-        loop = asyncio.get_running_loop()
-        self._check_room(texts, lane)
-        async with self._turn:
-            # Those in front have taken their room by now.
-            self._check_room(texts, lane)
-            return await loop.run_in_executor(self._tokenizing, self._encoder.tokenizer.encode, texts)
-
-    def _check_room(self, texts: Sequence[str], lane: Lane | None) -> None:
-        if lane is not None:
-            self._batcher.check_room(lane, Tokenizer.least_tokens(texts, most=self.record.max_tokens))
+        if lane is None:
+            return await self._read(texts)
+        async with self._batcher.preparing(lane, Tokenizer.least_tokens(texts, most=self.record.max_tokens)):
+            return await self._read(texts)
 
     async def encode(self, work: Work) -> Encoded:
         """Computes the vectors of one call, all or nothing."""
@@ -78,6 +71,9 @@ class OpenVinoBackend:
         tokens = tuple(vectors.tokens for vectors in answer.results if vectors.tokens is not None)
         dense = np.stack([vectors.dense for vectors in answer.results])
         return Encoded(dense, tokens, answer.queue_s, answer.compute_s)
+
+    async def _read(self, texts: Sequence[str]) -> list[Encoding]:
+        return await asyncio.get_running_loop().run_in_executor(self._tokenizing, self._encoder.tokenizer.encode, texts)
 
     async def warm_up(self) -> None:
         """Runs forward passes of the usual query lengths on every stream."""

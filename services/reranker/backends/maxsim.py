@@ -61,7 +61,6 @@ class MaxSimBackend:
         """Takes a loaded encoder; callers use `load`, and enter the backend as a context."""
         self._encoder = encoder
         self._cache = cache
-        self._turn = asyncio.Lock()
         self._weights = piece_weights(encoder.tokenizer.vocabulary, load_idf())
         self._batcher: MicroBatcher[TokenIds, Float32Array] = MicroBatcher(
             self._encode,
@@ -159,15 +158,9 @@ class MaxSimBackend:
         # A short query takes less time than the way to another thread and back.
         if sum(map(len, texts)) <= _INLINE_CHARACTERS:
             return tokenizer.encode(texts)
-        self._check_room(passages, max_tokens)
-        async with self._turn:
-            # Those in front have taken their room by now.
-            self._check_room(passages, max_tokens)
-            return await asyncio.to_thread(tokenizer.encode, texts)
-
-    def _check_room(self, passages: Sequence[str], max_tokens: int | None) -> None:
         least = Tokenizer.least_tokens(passages, most=self._encoder.record.max_tokens)
-        self._batcher.check_room(Lane.INTERACTIVE, least if max_tokens is None else min(least, max_tokens))
+        async with self._batcher.preparing(Lane.INTERACTIVE, least if max_tokens is None else min(least, max_tokens)):
+            return await asyncio.to_thread(tokenizer.encode, texts)
 
     async def _computed(self, work: Work, query: TokenIds, groups: Sequence[Sequence[ColdPassage]]) -> _Computed:
         """Encodes each group, and the query unless its vectors are given.

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any, cast
 from uuid import UUID
 
-import numpy as np
 import qdrant_edge as edge
 
 from ...store import StoredPoint
 from ..branches import Found
+from ..points import stored_point
 from ..schema import DENSE, LEXICAL
 
 
@@ -27,16 +27,4 @@ def read(shard: edge.EdgeShard, point_ids: Sequence[str], *, with_vectors: bool 
 
 def stored(record: edge.Record) -> StoredPoint:
     """Returns a point that was read with its payload, and perhaps its vectors."""
-    payload = record.payload or {}
-    vectors = cast("dict[str, Any]", record.vector or {})
-    memory_id = payload["memory_id"]
-    if not vectors:
-        return StoredPoint(memory_id, payload)
-    sparse = vectors.get(LEXICAL)
-    return StoredPoint(
-        memory_id,
-        payload,
-        np.asarray(vectors[DENSE], np.float32),
-        np.asarray(sparse.indices if sparse else [], np.uint32),
-        np.asarray(sparse.values if sparse else [], np.float32),
-    )
+    return stored_point(record.payload or {}, cast("dict[str, Any]", record.vector or {}))

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-import numpy as np
 from qdrant_client import AsyncQdrantClient, models
 
 from atlas.errors import DependencyDownError, NotFoundError
@@ -37,6 +36,7 @@ from ...store import (
     StoreState,
     check_filter,
 )
+from ..points import stored_point
 from ..schema import DENSE, LEXICAL
 from ..settings import StoreSettings
 from ..validation import check_cursor, check_dense, check_facet, check_operations, check_projections
@@ -300,19 +300,8 @@ def _check_results(results: Sequence[models.UpdateResult]) -> None:
 
 
 def _stored(record: models.Record) -> StoredPoint:
-    payload: dict[str, Any] = record.payload or {}
     vectors: Any = record.vector or {}
-    memory_id = payload["memory_id"]
-    if not vectors:
-        return StoredPoint(memory_id, payload)
-    sparse = vectors.get(LEXICAL)
-    return StoredPoint(
-        memory_id,
-        payload,
-        np.asarray(vectors[DENSE], np.float32),
-        np.asarray(sparse.indices if sparse else [], np.uint32),
-        np.asarray(sparse.values if sparse else [], np.float32),
-    )
+    return stored_point(record.payload or {}, vectors)
 
 
 def _whole(seconds: float) -> int:
