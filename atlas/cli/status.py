@@ -45,15 +45,20 @@ def status(
     state = read_state(layout.data_dir)
     address = server or (f"127.0.0.1:{state.port_base}" if state else DEFAULT_SERVER)
     parts = asyncio.run(_part_statuses(layout, address))
+    # Services that were started elsewhere keep their data where this command cannot know.
+    from_here = any(part.pid for part in parts) or (state is not None and server is None)
     if as_json:
-        print_json({"data_dir": str(layout.data_dir), "parts": parts})
+        print_json({"data_dir": str(layout.data_dir) if from_here else None, "parts": parts})
     else:
         rows = [
             (part.name, part.address, "serving" if part.serving else "away", part.pid or "", _megabytes(part.memory_bytes), part.detail)
             for part in parts
         ]
         print_table(("part", "address", "state", "pid", "memory", "model, or what is wrong"), rows, right=("pid", "memory"))
-        console.print(f"[dim]data and logs in {layout.data_dir}[/]")
+        if from_here:
+            console.print(f"[dim]data and logs in {layout.data_dir}[/]")
+        else:
+            console.print(f"[dim]not started from {layout.data_dir}; --data names the folder of those that were started here[/]")
     return ExitStatus.OK if all(part.serving for part in parts) else ExitStatus.INCOMPLETE
 
 

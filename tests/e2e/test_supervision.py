@@ -78,10 +78,15 @@ def test_parts_of_a_dead_supervisor_are_ended_before_new_ones_start(own_system: 
     assert found(own_system, "where is the lantern?", "things")
 
 
-def test_status_and_doctor_say_what_is_away(own_system: System) -> None:
+def test_status_and_doctor_say_what_is_away(own_system: System, tmp_path: Path) -> None:
     assert own_system.run("status", "--data", own_system.data_dir, "--server", own_system.server, status=3).stdout
     own_system.up()
-    parts = {part["name"]: part for part in own_system.json("status", "--data", own_system.data_dir)["parts"]}
+    shown = own_system.json("status", "--data", own_system.data_dir)
+    assert shown["data_dir"] == str(own_system.data_dir)
+    parts = {part["name"]: part for part in shown["parts"]}
     assert set(parts) == {"gateway", "embedder", "reranker", "memory"}
     assert "all-MiniLM-L6-v2" in parts["embedder"]["detail"]
     assert all(finding["ok"] for finding in own_system.json("doctor", "--data", own_system.data_dir, status=None))
+    # Nor does it name a folder that the services were not started from.
+    assert own_system.json("status", "--data", tmp_path / "elsewhere", "--server", own_system.server)["data_dir"] is None
+    assert "not started from" in own_system.run("status", "--data", tmp_path / "elsewhere", "--server", own_system.server).stdout
