@@ -66,6 +66,7 @@ class Cutter:
         self._disk = disk
         self._memory = memory
         self._chance = random.Random(f"{seed} cuts")
+        self._shares: list[float] = []
         self._tally = Tally()
         self._callers = [
             Caller(memory, self._tally, f"c{number}", random.Random(f"{seed} {number}"), time.time, again=False)
@@ -91,7 +92,9 @@ class Cutter:
 
     async def _cut(self) -> None:
         self.figures.cuts += 1
-        share = self._chance.choice(POWER_SHARES)
+        # Dealt, not drawn: a few cuts have to meet all of them.
+        self._shares = self._shares or self._chance.sample(POWER_SHARES, len(POWER_SHARES))
+        share = self._shares.pop()
         for caller in self._callers:
             caller.power_share = share
         work = [asyncio.create_task(_until_away(caller)) for caller in self._callers]
