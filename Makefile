@@ -103,7 +103,7 @@ docs: install-dev ## Generates docs/configuration.md, docs/api.md and .env.examp
 
 FIGURES ?=
 .PHONY: figures
-figures: install-dev ## Kills, cuts the power, simulates, freezes, and writes docs/figures.md (FIGURES=--full takes hours)
+figures: install-dev ## Kills, cuts the power, simulates, freezes, and writes docs/figures.md (FIGURES='--full --jobs 2' takes over an hour)
 	@$(BIN)/python -m tests.faults figures $(FIGURES)
 
 .PHONY: bench

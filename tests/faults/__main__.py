@@ -119,7 +119,7 @@ def figures(
     writer_kills: Annotated[int, typer.Option(min=1, help="Kills under 32 callers.")] = 10,
     cuts: Annotated[int, typer.Option(min=1)] = 20,
     seeds: Annotated[int, typer.Option(min=1)] = 500,
-    jobs: Annotated[int, typer.Option(min=1)] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes that kill, or simulate, side by side.")] = 1,
     frozen_s: Annotated[float, typer.Option(min=1.0)] = 5.0,
     full: Annotated[bool, typer.Option("--full", help="1,000 kills, 200 cuts, 10,000 seeds, 30 s.")] = False,
     seed: Seed = None,
@@ -128,7 +128,7 @@ def figures(
     sizes = Sizes(1000, 100, 200, 10_000, jobs, 30.0) if full else Sizes(kills, writer_kills, cuts, seeds, jobs, frozen_s)
     chosen = _seed(seed)
     rows = run_all(sizes, seed=chosen, told=lambda line: print(line, flush=True))
-    text = f"{sizes.kills} kills, {sizes.cuts} cuts, {sizes.seeds} seeds, {sizes.frozen_s:g} s"
+    text = f"{sizes.kills} kills, {sizes.cuts} cuts, {sizes.seeds} seeds, {sizes.frozen_s:g} s, {sizes.jobs} side by side"
     PAGE.write_text(page(rows, seed=chosen, command=f"python -m tests.faults figures ({text})"), encoding="utf-8")
     raise typer.Exit(0 if all(row.kept is not False for row in rows) else 1)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import timeit
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from atlas.failpoints import failpoint
 from bench.machine import describe
 
 from .disk.mounted import missing
-from .killing.matrix import order_of, run_matrix
+from .killing.matrix import order_of, run_matrix, run_side_by_side
 from .network import PARTS, freeze
 from .power import run_cuts
 from .simulation.plants import PLANTS
@@ -46,10 +46,11 @@ class Row:
 
 
 def run_all(sizes: Sizes, *, seed: int, told: Callable[[str], None]) -> list[Row]:
-    """Runs everything."""
-    rows = [_kills(sizes, seed), _writers(sizes, seed), _cuts(sizes, seed), _seeds(sizes, seed), _plants(), *_frozen(sizes), _cost()]
-    for row in rows:
+    """Runs everything; `told` hears how far it is, and each row as it is done."""
+    rows = []
+    for row in _rows(sizes, seed, told):
         told(f"{row.figure}: {row.found}")
+        rows.append(row)
     return rows
 
 
@@ -78,20 +79,30 @@ def _word(kept: bool | None) -> str:
     return "not run" if kept is None else "yes" if kept else "**no**"
 
 
+def _rows(sizes: Sizes, seed: int, told: Callable[[str], None]) -> Iterator[Row]:
+    yield _kills(sizes, seed)
+    yield _writers(sizes, seed + sizes.jobs, told)
+    yield _cuts(sizes, seed, told)
+    yield _seeds(sizes, seed, told)
+    yield _plants()
+    yield from _frozen(sizes)
+    yield _cost()
+
+
 def _kills(sizes: Sizes, seed: int) -> Row:
-    with tempfile.TemporaryDirectory(prefix="atlas-figures-") as folder:
-        found = asyncio.run(run_matrix(order_of(sizes.kills, seed), seed=seed, folder=Path(folder)))
+    runs = run_side_by_side(order_of(sizes.kills, seed), seed=seed, jobs=sizes.jobs)
     return Row(
         "`kill -9` at named failpoints",
         "0 acknowledged lost, 0 applied twice",
-        _line(found),
-        not found.violations and not found.given_up,
+        "; beside it ".join(map(_line, runs)),
+        not any(found.violations or found.given_up for found in runs),
     )
 
 
-def _writers(sizes: Sizes, seed: int) -> Row:
+def _writers(sizes: Sizes, seed: int, told: Callable[[str], None]) -> Row:
     with tempfile.TemporaryDirectory(prefix="atlas-figures-") as folder:
-        found = asyncio.run(run_matrix(order_of(sizes.writer_kills, seed + 1), seed=seed + 1, folder=Path(folder), callers=32))
+        order = order_of(sizes.writer_kills, seed)
+        found = asyncio.run(run_matrix(order, seed=seed, folder=Path(folder), callers=32, told=told))
     return Row(
         "32 writers, searches and kills together",
         "digests and checksums equal to those of the same calls without kills",
@@ -100,18 +111,18 @@ def _writers(sizes: Sizes, seed: int) -> Row:
     )
 
 
-def _cuts(sizes: Sizes, seed: int) -> Row:
+def _cuts(sizes: Sizes, seed: int, told: Callable[[str], None]) -> Row:
     figure, goal = "power cuts", "0 lost that was acknowledged POWER_LOSS; the store follows from the journal"
     if lack := missing():
         return Row(figure, goal, f"skipped: {lack}", None)
     with tempfile.TemporaryDirectory(prefix="atlas-figures-") as folder:
-        found = asyncio.run(run_cuts(sizes.cuts, seed=seed, folder=Path(folder)))
+        found = asyncio.run(run_cuts(sizes.cuts, seed=seed, folder=Path(folder), told=told))
     return Row(figure, goal, _line(found), not found.violations)
 
 
-def _seeds(sizes: Sizes, seed: int) -> Row:
+def _seeds(sizes: Sizes, seed: int, told: Callable[[str], None]) -> Row:
     seeds = range(seed, seed + sizes.seeds)
-    found = simulate(seeds) if sizes.jobs == 1 else simulate_side_by_side(seeds, jobs=sizes.jobs)
+    found = simulate(seeds, told=told) if sizes.jobs == 1 else simulate_side_by_side(seeds, jobs=sizes.jobs, told=told)
     return Row("seeded simulations of the write path", "0 violations", _line(found), not found.violations)
 
 

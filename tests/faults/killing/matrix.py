@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import random
+import tempfile
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -272,3 +275,15 @@ async def run_matrix(
         if part.alive:
             await part.kill()
         return matrix.figures
+
+
+def run_side_by_side(names: Sequence[str], *, seed: int, jobs: int) -> list[Figures]:
+    """Shares kills out to several services, each in a process of its own with the next seed; every process says how far it is."""
+    shares = [names[job::jobs] for job in range(jobs)]
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return list(pool.map(_run_share, shares, range(seed, seed + jobs)))
+
+
+def _run_share(names: Sequence[str], seed: int) -> Figures:
+    with tempfile.TemporaryDirectory(prefix="atlas-figures-") as folder:
+        return asyncio.run(run_matrix(names, seed=seed, folder=Path(folder), told=lambda line: print(f"seed {seed}: {line}", flush=True)))
