@@ -12,6 +12,7 @@ import typer
 from tqdm import tqdm
 
 from atlas.client import AsyncAtlas, Restored, Snapshot
+from atlas.folders import create_private
 
 from .options import DEFAULT_SERVER, ExitStatus, JsonOption, ServerOption, TimeoutOption, connect
 from .printing import console, print_json, print_table
@@ -109,7 +110,8 @@ async def _backup(server: str, timeout_s: float, file: Path, *, keep: bool, quie
         made = await client.snapshots.create(timeout_s=timeout_s)
         hidden = True if quiet else None
         try:
-            with part.open("wb") as stream, tqdm(total=made.size_bytes, unit="B", unit_scale=True, desc="backup", disable=hidden) as bar:
+            bar = tqdm(total=made.size_bytes, unit="B", unit_scale=True, desc="backup", disable=hidden)
+            with create_private(part) as stream, bar:
                 async for data in client.snapshots.download(made.snapshot_id, timeout_s=timeout_s):
                     stream.write(data)
                     bar.update(len(data))

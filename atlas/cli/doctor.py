@@ -15,6 +15,7 @@ from pathlib import Path
 
 from atlas.encoder import MINILM
 from atlas.errors import AtlasError, StartupError
+from atlas.folders import is_private
 
 from .options import DataOption, ExitStatus, JsonOption, PortBaseOption, connect
 from .parts import DEFAULT_PORT_BASE, HOST, PARTS, Layout, layout_of
@@ -106,6 +107,8 @@ def _folder(layout: Layout) -> Iterator[Finding]:
     yield Finding(
         "data folder", writable, str(layout.data_dir), "" if writable else f"make {existing} writable, or choose another folder with --data"
     )
+    if existing == layout.data_dir and not is_private(existing):
+        yield Finding("privacy", False, f"other users of this machine may look into {existing}", f"chmod 700 {existing}")
     free = shutil.disk_usage(existing).free
     ok = free >= MIN_FREE_BYTES
     mend = "" if ok else "free some space: writes are refused below the watermark, searches go on"

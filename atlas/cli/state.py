@@ -16,6 +16,8 @@ from pathlib import Path
 import msgspec
 import psutil
 
+from atlas.folders import make_private
+
 # The gateway drains first, then the other parts together.
 _TERMINATE_WAIT_S = 160.0
 
@@ -25,7 +27,8 @@ class ProcessRecord:
     """A process that cannot be mistaken for a later one with the same pid."""
 
     pid: int
-    create_time_s: float
+    started_s: float
+    """Seconds from the start of the machine to that of the process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +42,14 @@ class RunState:
 
 def record_of(pid: int) -> ProcessRecord:
     """Identifies a living process."""
-    return ProcessRecord(pid, psutil.Process(pid).create_time())
+    return ProcessRecord(pid, _started_s(psutil.Process(pid)))
 
 
 def alive(record: ProcessRecord) -> psutil.Process | None:
     """Finds the process of a record, if it still lives."""
     try:
         process = psutil.Process(record.pid)
-        return process if process.create_time() == record.create_time_s and process.status() != psutil.STATUS_ZOMBIE else None
+        return process if _started_s(process) == record.started_s and process.status() != psutil.STATUS_ZOMBIE else None
     except psutil.NoSuchProcess:
         return None
 
@@ -79,7 +82,7 @@ def supervising(data_dir: Path) -> Iterator[None]:
     Raises:
         BlockingIOError: Another supervisor holds it.
     """
-    data_dir.mkdir(parents=True, exist_ok=True)
+    make_private(data_dir)
     with _lock_path(data_dir).open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
@@ -104,6 +107,11 @@ def end_processes(records: Sequence[ProcessRecord]) -> int:
     for process in psutil.wait_procs(living, timeout=_TERMINATE_WAIT_S)[1]:
         process.kill()
     return len(living)
+
+
+def _started_s(process: psutil.Process) -> float:
+    # The time of day at which it started is not the same any more once the clock has been set.
+    return round(process.create_time() - psutil.boot_time(), 2)
 
 
 def _state_path(data_dir: Path) -> Path:

@@ -64,7 +64,7 @@ class Supervisor:
                 remove_state(self._layout.data_dir)
 
     async def _serve(self, on_ready: Callable[[], None]) -> None:
-        self._layout.log_path("x").parent.mkdir(parents=True, exist_ok=True)
+        self._layout.log_path("x").parent.mkdir(exist_ok=True)
         for part in PARTS:
             await self._start(part)
         await self._wait_first_start()

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from atlas.client import ServerInfo
+from atlas.folders import make_private
 
 from .options import DataOption, ExitStatus, PortBaseOption, connect
 from .parts import DEFAULT_PORT_BASE, PARTS, Layout, layout_of
@@ -56,7 +57,8 @@ def _use_running(layout: Layout, *, detach: bool) -> int:
 
 def _detach(layout: Layout) -> int:
     log_path = layout.log_path("supervisor")
-    log_path.parent.mkdir(parents=True, exist_ok=True)
+    make_private(layout.data_dir)
+    log_path.parent.mkdir(exist_ok=True)
     command = [sys.executable, "-m", "atlas.cli", "up", "--data", str(layout.data_dir), "--port-base", str(layout.port_base)]
     with log_path.open("wb") as log:
         supervisor = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 from atlas import failpoints
 from atlas.clock import Clock, SystemClock
 from atlas.failpoints import failpoint
+from atlas.folders import make_private
 from atlas.logs import configure_logs
 from atlas.memory.v1 import (
     collection_pb2,
@@ -92,7 +93,7 @@ async def running(settings: MemorySettings, clock: Clock | None = None) -> Async
         StartupError: The data folder is in use, damaged, or of a newer version.
     """
     clock = clock or SystemClock()
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    make_private(settings.data_dir)
     failpoint("start.lock.before")
     with hold(settings.data_dir / "memory.lock"), ThreadPoolExecutor(max_workers=1, thread_name_prefix="prepare") as preparing:
         failpoint("start.lock.after")

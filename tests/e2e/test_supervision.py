@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -90,3 +91,28 @@ def test_status_and_doctor_say_what_is_away(own_system: System, tmp_path: Path) 
     # Nor does it name a folder that the services were not started from.
     assert own_system.json("status", "--data", tmp_path / "elsewhere", "--server", own_system.server)["data_dir"] is None
     assert "not started from" in own_system.run("status", "--data", tmp_path / "elsewhere", "--server", own_system.server).stdout
+
+
+def test_nobody_but_their_owner_may_look_at_what_is_remembered(own_system: System) -> None:
+    own_system.up()
+    assert stat.filemode(own_system.data_dir.stat().st_mode) == "drwx------"
+    # A folder that is there already is left as it is, and named.
+    own_system.data_dir.chmod(0o750)
+    findings = own_system.json("doctor", "--data", own_system.data_dir, status=3)
+    [wrong] = [finding for finding in findings if not finding["ok"]]
+    assert wrong["mend"] == f"chmod 700 {own_system.data_dir}"
+    backup = own_system.data_dir.parent / "backup"
+    own_system.run("backup", backup)
+    assert stat.filemode(backup.stat().st_mode) == "-rw-------"
+
+
+def test_no_part_talks_to_anybody_else_or_has_a_child_that_does(own_system: System) -> None:
+    own_system.up()
+    own_system.json("remember", "The lantern is in the boathouse.", "--collection", "things")
+    assert found(own_system, "where is the lantern?", "things")
+    parts = {name: psutil.Process(pid) for name, pid in own_system.pids().items()}
+    children = {name: [" ".join(child.cmdline()) for child in part.children()] for name, part in parts.items() if name != "supervisor"}
+    assert [len(children[name]) for name in ("gateway", "embedder", "reranker")] == [0, 0, 0], children
+    assert all("services.memory.stores." in child for child in children["memory"]), children
+    peers = {peer.raddr.ip.removeprefix("::ffff:") for part in parts.values() for peer in part.net_connections("inet") if peer.raddr}
+    assert peers == {"127.0.0.1"}

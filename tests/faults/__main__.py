@@ -13,6 +13,7 @@ import typer
 from services.memory.failpoints import FAILPOINTS
 from tests.rpc.memory_part import store_settings
 
+from . import clock
 from .disk.mounted import missing
 from .figures import PAGE, Sizes, page, run_all
 from .killing.matrix import CALLERS, order_of, reached_with, run_matrix
@@ -84,6 +85,24 @@ def power(
     raise typer.Exit(1 if figures.violations else 0)
 
 
+@app.command(name="clock")
+def jumps(
+    jumps: Annotated[int, typer.Option(min=1, help="Jumps of the clock.")] = 100,
+    seed: Seed = None,
+    keep: Annotated[Path | None, typer.Option(help="Folder for the data, which stays there.")] = None,
+) -> None:
+    """Has memory's clock jump by hours and days under load (libfaketime); nothing that was acknowledged may be lost or weigh wrongly."""
+    if lack := clock.missing():
+        print(f"skipped: {lack}")
+        raise typer.Exit(2)
+    chosen = _seed(seed)
+    print(f"seed {chosen}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="atlas-clock-") as scratch:
+        figures = asyncio.run(clock.run_jumps(jumps, seed=chosen, folder=keep or Path(scratch), told=lambda line: print(line, flush=True)))
+    print(figures)
+    raise typer.Exit(1 if figures.violations else 0)
+
+
 @app.command(name="freeze")
 def frozen(
     seconds: Annotated[float, typer.Option(min=1.0, help="Seconds for which each part is frozen.")] = 30.0,
@@ -118,17 +137,20 @@ def figures(
     kills: Annotated[int, typer.Option(min=1)] = len(FAILPOINTS),
     writer_kills: Annotated[int, typer.Option(min=1, help="Kills under 32 callers.")] = 10,
     cuts: Annotated[int, typer.Option(min=1)] = 20,
+    jumps: Annotated[int, typer.Option(min=1, help="Jumps of the clock.")] = 10,
     seeds: Annotated[int, typer.Option(min=1)] = 500,
     jobs: Annotated[int, typer.Option(min=1, help="Processes that kill, or simulate, side by side.")] = 1,
     frozen_s: Annotated[float, typer.Option(min=1.0)] = 5.0,
-    full: Annotated[bool, typer.Option("--full", help="1,000 kills, 200 cuts, 10,000 seeds, 30 s.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="1,000 kills, 200 cuts, 100 jumps, 10,000 seeds, 30 s.")] = False,
     seed: Seed = None,
 ) -> None:
     """Runs all of it and writes docs/figures.md."""
-    sizes = Sizes(1000, 100, 200, 10_000, jobs, 30.0) if full else Sizes(kills, writer_kills, cuts, seeds, jobs, frozen_s)
+    sizes = Sizes(1000, 100, 200, 100, 10_000, jobs, 30.0) if full else Sizes(kills, writer_kills, cuts, jumps, seeds, jobs, frozen_s)
     chosen = _seed(seed)
     rows = run_all(sizes, seed=chosen, told=lambda line: print(line, flush=True))
-    text = f"{sizes.kills} kills, {sizes.cuts} cuts, {sizes.seeds} seeds, {sizes.frozen_s:g} s, {sizes.jobs} side by side"
+    text = (
+        f"{sizes.kills} kills, {sizes.cuts} cuts, {sizes.jumps} jumps, {sizes.seeds} seeds, {sizes.frozen_s:g} s, {sizes.jobs} side by side"
+    )
     PAGE.write_text(page(rows, seed=chosen, command=f"python -m tests.faults figures ({text})"), encoding="utf-8")
     raise typer.Exit(0 if all(row.kept is not False for row in rows) else 1)
 

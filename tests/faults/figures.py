@@ -12,6 +12,7 @@ from pathlib import Path
 from atlas.failpoints import failpoint
 from bench.machine import describe
 
+from . import clock
 from .disk.mounted import missing
 from .killing.matrix import order_of, run_matrix, run_side_by_side
 from .network import PARTS, freeze
@@ -29,6 +30,7 @@ class Sizes:
     kills: int
     writer_kills: int
     cuts: int
+    jumps: int
     seeds: int
     jobs: int
     frozen_s: float
@@ -59,7 +61,7 @@ def page(rows: list[Row], *, seed: int, command: str) -> str:
     lines = [
         "# Figures of the fault tools",
         "",
-        "Written by a command; edit nothing here. Each goal is for the full size: 1,000 kills, 200 cuts, 10,000 seeds, 30 s.",
+        "Written by a command; edit nothing here. Each goal is for the full size: 1,000 kills, 200 cuts, 100 jumps, 10,000 seeds, 30 s.",
         "",
         f"    {command}",
         *(f"    {line}" for line in describe().splitlines()),
@@ -83,6 +85,7 @@ def _rows(sizes: Sizes, seed: int, told: Callable[[str], None]) -> Iterator[Row]
     yield _kills(sizes, seed)
     yield _writers(sizes, seed + sizes.jobs, told)
     yield _cuts(sizes, seed, told)
+    yield _jumps(sizes, seed, told)
     yield _seeds(sizes, seed, told)
     yield _plants()
     yield from _frozen(sizes)
@@ -117,6 +120,15 @@ def _cuts(sizes: Sizes, seed: int, told: Callable[[str], None]) -> Row:
         return Row(figure, goal, f"skipped: {lack}", None)
     with tempfile.TemporaryDirectory(prefix="atlas-figures-") as folder:
         found = asyncio.run(run_cuts(sizes.cuts, seed=seed, folder=Path(folder), told=told))
+    return Row(figure, goal, _line(found), not found.violations)
+
+
+def _jumps(sizes: Sizes, seed: int, told: Callable[[str], None]) -> Row:
+    figure, goal = "jumps of the clock", "0 lost, doubled or weighed wrongly; the service does not end"
+    if lack := clock.missing():
+        return Row(figure, goal, f"skipped: {lack}", None)
+    with tempfile.TemporaryDirectory(prefix="atlas-figures-") as folder:
+        found = asyncio.run(clock.run_jumps(sizes.jumps, seed=seed, folder=Path(folder), told=told))
     return Row(figure, goal, _line(found), not found.violations)
 
 

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from atlas.deadlines import Deadline
 from atlas.failpoints import VARIABLE
@@ -64,12 +65,12 @@ class Nursery:
 
 
 @asynccontextmanager
-async def nursery() -> AsyncIterator[Nursery]:
+async def nursery(environment: Mapping[str, str] = MappingProxyType({})) -> AsyncIterator[Nursery]:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.faults.nursery"),
         cwd=ROOT,
         # Threads of a library would not live on in a forked process.
-        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1", **environment},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )

@@ -14,6 +14,7 @@ import pytest_asyncio
 from google.rpc import status_pb2
 
 from atlas import tensors
+from atlas.clock import FakeClock
 from atlas.deadlines import Deadline
 from atlas.memory.v1 import collection_pb2 as cpb
 from atlas.memory.v1 import memory_pb2 as mpb
@@ -435,6 +436,24 @@ async def test_an_operation_belongs_to_one_driver_until_its_lease_ends(memory: M
             break
         await asyncio.sleep(0.05)
     assert not (await claim("one", 60)).HasField("task")
+
+
+async def test_a_lease_of_before_the_clock_was_set_back_binds_nobody(tmp_path: Path) -> None:
+    clock = FakeClock()
+
+    async def claim(driver: str) -> pb.ClaimOperationResponse:
+        return await memory.operations.ClaimOperation(pb.ClaimOperationRequest(scope=scope(), driver=driver), timeout=TIMEOUT_S)
+
+    async with memory_service(tmp_path, clock=clock) as memory:
+        await create(memory)
+        await put(memory, *TEXTS)
+        await start(memory)
+        assert (await claim("one")).HasField("task")
+        clock.jump(-60.0)
+        assert not (await claim("two")).HasField("task"), "it may be a lease of now, so it counts"
+        clock.jump(-3_600.0)
+        assert (await claim("two")).HasField("task")
+        assert not (await claim("one")).HasField("task")
 
 
 async def test_a_listing_that_began_before_a_switch_goes_on_behind_it(memory: Memory) -> None:

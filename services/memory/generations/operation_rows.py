@@ -15,6 +15,8 @@ from .due import count_due
 
 MAX_ERRORS = 10
 """Failures that an operation remembers."""
+MAX_LEASE_S = 300.0
+"""Longest that an operation belongs to a driver that is not heard of."""
 
 
 class OperationState(IntEnum):
@@ -157,10 +159,12 @@ def last_switch(connection: sqlite3.Connection, tenant: str, collection: str) ->
 
 def free_operation(connection: sqlite3.Connection, tenant: str, driver: str, now_us: int) -> OperationRow | None:
     """Reads the oldest operation that this driver works on or that nobody does; None if there is none."""
+    # A lease that ends later than any of now can is of a time before the clock was set back; its holder may be long gone.
+    latest_us = now_us + int(MAX_LEASE_S * 1e6)
     row = connection.execute(
-        "SELECT * FROM operation WHERE tenant = ? AND state <= ? AND (driver = ? OR lease_time_us < ?)"
+        "SELECT * FROM operation WHERE tenant = ? AND state <= ? AND (driver = ? OR lease_time_us NOT BETWEEN ? AND ?)"
         " ORDER BY driver = ? DESC, create_time_us LIMIT 1",
-        (tenant, int(OperationState.RUNNING), driver, now_us, driver),
+        (tenant, int(OperationState.RUNNING), driver, now_us, latest_us, driver),
     ).fetchone()
     return None if row is None else _operation(row)
 

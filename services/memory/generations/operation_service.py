@@ -28,11 +28,11 @@ from . import changes, due, operation_rows
 from .filling import Failure, Fill, Filler
 from .holds import WriteHolds
 from .messages import fault_of, operation_message, task_message, whole_tenant
-from .operation_rows import OperationRow, OperationState
+from .operation_rows import MAX_LEASE_S, OperationRow, OperationState
 
 MAX_DRIVER_BYTES = 128
 """Longest id of a driver."""
-MIN_LEASE_S, MAX_LEASE_S = 1.0, 300.0
+MIN_LEASE_S = 1.0
 DEFAULT_LEASE_S = 15.0
 MAX_HOLD_S = 5.0
 """Longest that writes wait for a switch, in seconds."""

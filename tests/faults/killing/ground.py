@@ -31,13 +31,13 @@ _MOST_ENDS = 2
 class Ground:
     """A part, its callers, and what they know."""
 
-    def __init__(self, part: Part, memory: Memory, seed: int, callers: int) -> None:
+    def __init__(self, part: Part, memory: Memory, seed: int, callers: int, clock: Callable[[], float] = time.time) -> None:
         self.part = part
         self.memory = memory
         self.chance = random.Random(f"{seed} matrix")
         self.tally = Tally()
         self.callers = [
-            Keeper(memory, self.tally, f"c{number}", random.Random(f"{seed} {number}"), time.time, names=60, most=60, search_share=0.15)
+            Keeper(memory, self.tally, f"c{number}", random.Random(f"{seed} {number}"), clock, names=60, most=60, search_share=0.15)
             for number in range(callers)
         ]
         self.folded = False

@@ -17,6 +17,7 @@ from pathlib import Path
 import grpc.aio
 
 from services.memory.failpoints import ENGINE, FAILPOINTS
+from services.memory.stores.edge.background import die_with_parent
 from tests.rpc.memory_part import Memory, stubs
 
 from ..comparison import compare
@@ -280,7 +281,7 @@ async def run_matrix(
 def run_side_by_side(names: Sequence[str], *, seed: int, jobs: int) -> list[Figures]:
     """Shares kills out to several services, each in a process of its own with the next seed; every process says how far it is."""
     shares = [names[job::jobs] for job in range(jobs)]
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"), initializer=die_with_parent) as pool:
         return list(pool.map(_run_share, shares, range(seed, seed + jobs)))
 
 
