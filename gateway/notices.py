@@ -8,6 +8,10 @@ from .answers import Degradation, Notice, SearchQuery
 from .clients import Searched
 from .ordering import Ranked
 
+_UNREADABLE = (
+    "the encoder knows few of the query's words, as of another language or of made-up ones: "
+    "relevance is unknown, and nothing is learnt from the search"
+)
 _OUT_OF_TIME = ("EMBEDDER_TIMEOUT", "RERANK_TIMEOUT", "RERANK_PARTIAL")
 
 
@@ -23,6 +27,8 @@ def notices_of(
     domain = query.restriction.domain
     if domain and searched and not any(collection.domain_known for collection in searched):
         yield Notice("UNKNOWN_DOMAIN", f"no memory of the searched collections has the domain {domain}")
+    if any(item.final_score is not None and item.relevance is None for item in ranked):
+        yield Notice("QUERY_UNREADABLE", _UNREADABLE)
     if query.min_relevance is not None and any(item.relevance is None for item in ranked):
         yield Notice("MIN_RELEVANCE_NOT_APPLIED", _why_not_applied(ranked))
     if query.default_deadline_s is not None and any(item.reason in _OUT_OF_TIME for item in degraded):

@@ -389,7 +389,7 @@ async def test_a_query_that_the_encoder_cannot_read_has_no_relevance_and_gives_n
     assert len(response.hits) == 5
     assert not any(hit.HasField("relevance") for hit in response.hits)
     assert all(hit.HasField("rank_score") for hit in response.hits)
-    assert [notice.code for notice in response.notices] == ["MIN_RELEVANCE_NOT_APPLIED"]
+    assert [notice.code for notice in response.notices] == ["QUERY_UNREADABLE", "MIN_RELEVANCE_NOT_APPLIED"]
     assert written(house) == [(5, 0)]
     assert response.salience_write.skipped_reason == "UNREADABLE"
 

@@ -42,10 +42,16 @@ def test_min_relevance_that_cannot_be_applied_says_why() -> None:
     candidate = Candidate(Memory("m", "notes", "text"), (), None, 0.5, Pool.CLEAN, 1, 1.0, None, "")
     unranked, unread = Ranked(candidate), Ranked(candidate, final_score=0.5, rank_score=10.0)
     [away] = notices_of(query(min_relevance=0.5), [FULL], [unranked], [])
-    [unreadable] = notices_of(query(min_relevance=0.5), [FULL], [unread], [])
+    [_, unreadable] = notices_of(query(min_relevance=0.5), [FULL], [unread], [])
     assert away.code == unreadable.code == "MIN_RELEVANCE_NOT_APPLIED"
     assert away.message != unreadable.message
     assert codes(query(), FULL, ranked=(unranked,)) == []
+
+
+def test_a_query_that_the_encoder_cannot_read_is_named() -> None:
+    candidate = Candidate(Memory("m", "notes", "text"), (), None, 0.5, Pool.CLEAN, 1, 1.0, None, "")
+    assert codes(query(), FULL, ranked=(Ranked(candidate, final_score=0.5, rank_score=10.0),)) == ["QUERY_UNREADABLE"]
+    assert codes(query(), FULL, ranked=(Ranked(candidate, final_score=0.5, rank_score=10.0, relevance=0.4),)) == []
 
 
 def test_a_default_deadline_is_a_notice_only_where_it_cost_something() -> None:

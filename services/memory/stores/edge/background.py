@@ -35,5 +35,6 @@ def step_back(work: Callable[[], T]) -> T:
 
 
 def _lower() -> None:
-    # Linux counts niceness by thread.
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+    # Linux counts niceness by thread, and lets a plain user go down alone: a service that runs at the bottom stays there.
+    thread = threading.get_native_id()
+    os.setpriority(os.PRIO_PROCESS, thread, max(_NICENESS, os.getpriority(os.PRIO_PROCESS, thread)))
