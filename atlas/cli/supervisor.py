@@ -16,6 +16,7 @@ from atlas.deadlines import Deadline
 from atlas.errors import DependencyDownError
 from atlas.health import wait_until_serving
 
+from .log_files import rotate, rotate_regularly
 from .parts import HOST, PARTS, Layout, PartSpec
 from .state import ProcessRecord, RunState, end_processes, read_state, record_of, remove_state, supervising, write_state
 
@@ -27,7 +28,6 @@ _BACKOFF_S = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Waits before restarts in a row; the last one repeats."""
 _STEADY_S = 60.0
 """A part that lived so long starts again at the first backoff."""
-_LOG_LIMIT_BYTES = 32 * 1024 * 1024
 
 logger = logging.getLogger(__name__)
 
@@ -73,13 +73,14 @@ class Supervisor:
         on_ready()
         async with asyncio.TaskGroup() as group:
             keepers = [group.create_task(self._keep(part)) for part in PARTS]
+            keepers.append(group.create_task(rotate_regularly([self._layout.log_path(part.name) for part in PARTS])))
             await self._ending.wait()
             for keeper in keepers:
                 keeper.cancel()
 
     async def _start(self, part: PartSpec) -> None:
         path = self._layout.log_path(part.name)
-        _rotate(path)
+        rotate(path)
         with path.open("ab") as log:
             self._processes[part.name] = await asyncio.create_subprocess_exec(
                 *self._layout.command(part),
@@ -189,8 +190,3 @@ def last_lines(path: Path, count: int = 12) -> str:
     """Gives the end of a log file."""
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
     return "\n".join(f"  {line}" for line in lines[-count:])
-
-
-def _rotate(path: Path) -> None:
-    if path.exists() and path.stat().st_size > _LOG_LIMIT_BYTES:
-        path.replace(path.with_suffix(".log.1"))
