@@ -23,11 +23,16 @@ def test_searches_are_whole_and_learn_wherever_the_clock_stands(
             faked.setenv(name, value)
         own_system.up()
     before = own_system.pids()
+    searched = None
     for number, offset_s in enumerate((*OFFSETS_S, *OFFSETS_S)):
         hands.set(offset_s)
+        if searched is not None:
+            # What was found before the jump is judged behind it, also where that was later.
+            told = own_system.json("feedback", searched["search_id"], searched["hits"][0]["memory"]["memory_id"], "helpful")
+            assert told["accepted_count"] == 1, told
         kept = own_system.json("remember", f"Lantern {number} hangs in boathouse {number}.", "--collection", "things")
-        found = own_system.json("search", f"where is lantern {number}?", "--collection", "things", "--require-complete")
-        assert found["hits"][0]["memory"]["memory_id"] == kept["memory_ids"][0], found
-        assert not found["degraded"]
-        assert found["salience_write"]["accepted_count"] == number + 1, found["salience_write"]
+        searched = own_system.json("search", f"where is lantern {number}?", "--collection", "things", "--require-complete")
+        assert searched["hits"][0]["memory"]["memory_id"] == kept["memory_ids"][0], searched
+        assert not searched["degraded"]
+        assert searched["salience_write"]["accepted_count"] == number + 1, searched["salience_write"]
     assert own_system.pids() == before, "a part ended when the clock jumped"

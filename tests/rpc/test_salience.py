@@ -187,6 +187,19 @@ async def test_feedback_moves_outside_worth_and_an_equal_repetition_counts_once(
     ]
 
 
+async def test_feedback_counts_also_where_the_clock_was_set_back_since_the_search(tmp_path: Path) -> None:
+    async with ledger_service(tmp_path) as ledger:
+        (memory,) = await ledger.store("one")
+        await ledger.record(search("s1", {memory: 0.5}))
+        searched = ledger.clock.now()
+        ledger.clock.jump(-7_200.0)
+        assert (await ledger.feedback("s1", {memory: 1.0})).accepted_count == 1
+        [event] = [one for one in (await ledger.explain(memory)).events if one.kind == EXPLICIT]
+        assert event.event_time.ToDatetime(UTC) == searched, "it is no older than its search"
+        early = await failure_of(ledger.feedback("s1", {memory: 1.0}, USED, event_time=ledger.clock.now()))
+        assert early.fields == ("event_time",)
+
+
 async def test_feedback_works_on_a_search_that_had_no_vector_and_gave_no_evidence(tmp_path: Path) -> None:
     async with ledger_service(tmp_path) as ledger:
         (memory,) = await ledger.store("one")

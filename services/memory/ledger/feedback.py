@@ -32,6 +32,8 @@ class Report:
     source_class: SourceClass
     time_us: int
     """When it happened, in microseconds since the epoch."""
+    stated: bool = True
+    """Whether the caller said so; else it is the time at which the report came."""
 
     @property
     def of_search(self) -> bool:
@@ -81,7 +83,8 @@ def _searched(connection: sqlite3.Connection, report: Report, policy: LedgerPoli
             field="search_id",
             search_id=report.search_id,
         )
-    if report.time_us < found.time_us - MAX_BEFORE_US:
+    # A report of now is never too early: the clock has been set back since the search.
+    if report.stated and report.time_us < found.time_us - MAX_BEFORE_US:
         before_s = (found.time_us - report.time_us) / 1e6
         raise InvalidInputError(
             f"event_time lies {before_s:.0f} s before the search; at most {MAX_BEFORE_US / 1e6:.0f} s are allowed",

@@ -98,7 +98,8 @@ def checked_feedback(request: pb.RecordFeedbackRequest, scope: Scope, *, now_us:
         search_id = new_id()
     check_search_id(search_id)
     time_us = _time_us(request, "event_time", now_us)
-    return Report(scope, search_id, tuple(events.values()), _source_class(request.source_class), time_us)
+    source_class, stated = _source_class(request.source_class), request.HasField("event_time")
+    return Report(scope, search_id, tuple(events.values()), source_class, time_us, stated)
 
 
 def checked_selector(selector: common_pb2.EventSelector) -> Selector:
