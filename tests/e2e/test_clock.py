@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.faults.clock import OFFSETS_S, Hands, missing
+from tests.faults.clock import OFFSETS_S, SEEN_S, Hands, missing
 
 from .conftest import System
 
@@ -26,6 +27,7 @@ def test_searches_are_whole_and_learn_wherever_the_clock_stands(
     searched = None
     for number, offset_s in enumerate((*OFFSETS_S, *OFFSETS_S)):
         hands.set(offset_s)
+        time.sleep(SEEN_S)
         if searched is not None:
             # What was found before the jump is judged behind it, also where that was later.
             told = own_system.json("feedback", searched["search_id"], searched["hits"][0]["memory"]["memory_id"], "helpful")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import random
 import time
@@ -24,18 +25,23 @@ from .part import CHANNEL_OPTIONS, Nursery, Part, nursery
 HOUR_S = 3_600.0
 OFFSETS_S = (0.0, HOUR_S, -HOUR_S, 30 * DAY_S)
 """Where the clock may stand, in seconds before or after the true time."""
+SEEN_S = 1.2
+"""Seconds within which every process has noticed a jump."""
 _CALLERS_BEHIND_S = 2 * HOUR_S
 """How far the callers' clocks stand behind: what they saw is never in the service's future."""
 _LIBRARIES = (
-    "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
-    "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
-    "/usr/lib64/faketime/libfaketimeMT.so.1",
-    "/usr/lib/faketime/libfaketimeMT.so.1",
+    "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
+    "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1",
+    "/usr/lib64/faketime/libfaketime.so.1",
+    "/usr/lib/faketime/libfaketime.so.1",
 )
 
 
 def library() -> str | None:
-    """Finds libfaketime, which stands between a process and the clock; None where it is not installed."""
+    """Finds libfaketime, which stands between a process and the clock; None where it is not installed.
+
+    Not its variant for threads: that one holds a lock at each look at the clock, which a child that is forked meanwhile waits for in vain.
+    """
     return next((path for path in _LIBRARIES if Path(path).exists()), None)
 
 
@@ -57,13 +63,14 @@ class Hands:
         return {
             "LD_PRELOAD": found,
             "FAKETIME_TIMESTAMP_FILE": str(self.file),
-            "FAKETIME_NO_CACHE": "1",
+            # Reading the file at each look at the clock makes everything a hundred times slower.
+            "FAKETIME_CACHE_DURATION": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             "NO_FAKE_STAT": "1",
         }
 
     def set(self, offset_s: float) -> None:
-        """Has the clock stand `offset_s` seconds beside the true time, from this moment on."""
+        """Has the clock stand `offset_s` seconds beside the true time, for each process from a moment within `SEEN_S` on."""
         draft = self.file.with_suffix(".draft")
         draft.write_text(f"{offset_s:+.0f}")
         draft.replace(self.file)
@@ -135,6 +142,7 @@ class Jumps:
         self.figures.jumps[_name(offset_s)] += 1
         await ground.serving()
         await ground.go_on(self._chance.randrange(10, 25))
+        await asyncio.sleep(SEEN_S)
         await ground.pause(f"after a jump to {_name(offset_s)}")
         require(part.alive and (at_rest or part.pid == before), "the service ended by itself")
         stored = await read(ground.memory, lambda: time.time() + offset_s)
