@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
@@ -36,5 +37,5 @@ def test_searches_are_whole_and_learn_wherever_the_clock_stands(
         searched = own_system.json("search", f"where is lantern {number}?", "--collection", "things", "--require-complete")
         assert searched["hits"][0]["memory"]["memory_id"] == kept["memory_ids"][0], searched
         assert not searched["degraded"]
-        assert searched["salience_write"]["accepted_count"] == number + 1, searched["salience_write"]
+        assert searched["salience_write"]["accepted_count"] == number + 1, json.dumps(searched["salience_write"])
     assert own_system.pids() == before, "a part ended when the clock jumped"

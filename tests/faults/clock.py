@@ -40,7 +40,7 @@ _LIBRARIES = (
 def library() -> str | None:
     """Finds libfaketime, which stands between a process and the clock; None where it is not installed.
 
-    Not its variant for threads: that one holds a lock at each look at the clock, which a child that is forked meanwhile waits for in vain.
+    Not its variant for threads: that one holds a lock at each look at the clock.
     """
     return next((path for path in _LIBRARIES if Path(path).exists()), None)
 
@@ -66,6 +66,8 @@ class Hands:
             # Reading the file at each look at the clock makes everything a hundred times slower.
             "FAKETIME_CACHE_DURATION": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            # Else it holds a lock around every condition variable, for which a child that is forked meanwhile waits in vain.
+            "FAKETIME_FORCE_MONOTONIC_FIX": "0",
             "NO_FAKE_STAT": "1",
         }
 
