@@ -11,6 +11,7 @@ from pathlib import Path
 
 from atlas.failpoints import failpoint
 from bench.machine import describe
+from services.memory.failpoints import FAILPOINTS
 
 from . import clock
 from .disk.mounted import missing
@@ -104,13 +105,14 @@ def _kills(sizes: Sizes, seed: int) -> Row:
 
 def _writers(sizes: Sizes, seed: int, told: Callable[[str], None]) -> Row:
     with tempfile.TemporaryDirectory(prefix="atlas-figures-") as folder:
-        order = order_of(sizes.writer_kills, seed)
+        # What is folded into checkpoints cannot be had by making the same calls again.
+        order = order_of(sizes.writer_kills, seed, [name for name in FAILPOINTS if not name.startswith("ledger.checkpoint.")])
         found = asyncio.run(run_matrix(order, seed=seed, folder=Path(folder), callers=32, told=told))
     return Row(
         "32 writers, searches and kills together",
         "digests and checksums equal to those of the same calls without kills",
         _line(found),
-        not found.violations,
+        not found.violations and found.proofs > 0,
     )
 
 
