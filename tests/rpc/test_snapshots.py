@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import tarfile
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -235,7 +236,7 @@ async def test_a_snapshot_whose_digest_lies_is_refused_after_loading_and_nothing
     refused = await failure_of(restore(memory, taken.snapshot_id, replace=True))
     assert (refused.code, refused.reason) == (Code.INTERNAL, "SNAPSHOT_NOT_VERIFIED")
     assert await state(memory) == before
-    with sqlite3.connect(folder / "memory.sqlite3") as connection:
+    with closing(sqlite3.connect(folder / "memory.sqlite3")) as connection, connection:
         assert connection.execute("SELECT count(*) FROM staged_generation").fetchone() == (0,)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -27,6 +28,8 @@ class LedgerFile:
 
     def __init__(self, path: Path | str, *, policy: LedgerPolicy | None = None, tenant: str = "t") -> None:
         self.connection = sqlite3.connect(path, isolation_level=None)
+        # Python 3.13 warns of those that nobody closes.
+        weakref.finalize(self, self.connection.close)
         schema.create(self.connection)
         self.policy = policy or LedgerPolicy()
         self.scope = Scope(tenant, "anna", frozenset())

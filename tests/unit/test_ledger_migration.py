@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,7 @@ def old_file(tmp_path: Path) -> Path:
 
 
 def old_events(path: Path) -> list[tuple[str, float, float, int]]:
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         rows = connection.execute("SELECT memory_id, relevance, time_s, bucket FROM event WHERE tenant = 'acme'").fetchall()
     connection.close()
     return rows
@@ -72,13 +73,13 @@ async def test_old_impressions_keep_their_pool_and_old_evidence_can_be_revoked(o
 
 
 async def test_a_migration_that_fails_leaves_the_file_as_it_was(old_file: Path) -> None:
-    with sqlite3.connect(old_file) as connection:
+    with closing(sqlite3.connect(old_file)) as connection, connection:
         connection.execute("UPDATE impression SET pool = x'c1'")
     connection.close()
     with pytest.raises(StartupError, match="it is as it was"):
         async with open_database(old_file):
             pass
-    with sqlite3.connect(old_file) as connection:
+    with closing(sqlite3.connect(old_file)) as connection, connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (1,)
         assert connection.execute("SELECT count(*) FROM event").fetchone() == (80,)
     connection.close()
@@ -86,7 +87,7 @@ async def test_a_migration_that_fails_leaves_the_file_as_it_was(old_file: Path) 
 
 async def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "memory.sqlite3"
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
     connection.close()
     with pytest.raises(StartupError, match=f"version {schema.VERSION + 1}"):
