@@ -20,6 +20,7 @@ from atlas.folders import make_private
 
 # The gateway drains first, then the other parts together.
 _TERMINATE_WAIT_S = 160.0
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,9 @@ class ProcessRecord:
     """A process that cannot be mistaken for a later one with the same pid."""
 
     pid: int
-    started_s: float
+    boot_id: str = ""
+    """The run of the machine that it belongs to; a file of an older ATLAS has none, and matches no process."""
+    started_s: float = 0.0
     """Seconds from the start of the machine to that of the process."""
 
 
@@ -42,14 +45,14 @@ class RunState:
 
 def record_of(pid: int) -> ProcessRecord:
     """Identifies a living process."""
-    return ProcessRecord(pid, _started_s(psutil.Process(pid)))
+    return _record(psutil.Process(pid))
 
 
 def alive(record: ProcessRecord) -> psutil.Process | None:
     """Finds the process of a record, if it still lives."""
     try:
         process = psutil.Process(record.pid)
-        return process if _started_s(process) == record.started_s and process.status() != psutil.STATUS_ZOMBIE else None
+        return process if _record(process) == record and process.status() != psutil.STATUS_ZOMBIE else None
     except psutil.NoSuchProcess:
         return None
 
@@ -109,9 +112,9 @@ def end_processes(records: Sequence[ProcessRecord]) -> int:
     return len(living)
 
 
-def _started_s(process: psutil.Process) -> float:
+def _record(process: psutil.Process) -> ProcessRecord:
     # The time of day at which it started is not the same any more once the clock has been set.
-    return round(process.create_time() - psutil.boot_time(), 2)
+    return ProcessRecord(process.pid, _BOOT_ID.read_text(encoding="ascii").strip(), round(process.create_time() - psutil.boot_time(), 2))
 
 
 def _state_path(data_dir: Path) -> Path:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import psutil
 import pytest
 
-from atlas.cli.state import ProcessRecord, alive, record_of
+from atlas.cli.state import alive, read_state, record_of
 
 
 def test_a_process_is_found_again_after_the_clock_was_set(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,7 +28,18 @@ def test_a_process_is_found_again_after_the_clock_was_set(monkeypatch: pytest.Mo
 
 def test_a_later_process_of_the_same_number_is_another_one() -> None:
     record = record_of(os.getpid())
-    assert alive(ProcessRecord(record.pid, record.started_s - 10.0)) is None
+    assert alive(replace(record, started_s=record.started_s - 10.0)) is None
+    # Nor is one of another run of the machine, though it started as long after the machine.
+    assert alive(replace(record, boot_id="another")) is None
+
+
+def test_a_file_of_an_older_version_is_read_and_matches_nobody(tmp_path: Path) -> None:
+    old = {"pid": os.getpid(), "create_time_s": psutil.Process().create_time()}
+    (tmp_path / "atlas.json").write_text(json.dumps({"port_base": 50050, "supervisor": old, "parts": {"memory": old}}))
+    state = read_state(tmp_path)
+    assert state is not None
+    assert alive(state.supervisor) is None
+    assert alive(state.parts["memory"]) is None
 
 
 def test_a_process_that_has_ended_is_not_found() -> None:
