@@ -55,7 +55,7 @@ class Layout:
 
     def command(self, part: PartSpec) -> list[str]:
         """Gives the command line of a part."""
-        return [sys.executable, "-m", part.module]
+        return [sys.executable, "-P", "-m", part.module]
 
     def environment(self, part: PartSpec) -> Mapping[str, str]:
         """Gives the environment of a part: the caller's own, with this copy's ports, addresses and data folder."""

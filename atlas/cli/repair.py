@@ -27,5 +27,5 @@ def repair(
         print_error(f"services run in {layout.data_dir}; stop them first: atlas down --data {layout.data_dir}")
         return ExitStatus.FAILED
     memory = next(part for part in PARTS if part.name == "memory")
-    command = [sys.executable, "-m", f"{memory.module}.repair", *(["--accept-loss"] if accept_loss else [])]
+    command = [sys.executable, "-P", "-m", f"{memory.module}.repair", *(["--accept-loss"] if accept_loss else [])]
     return subprocess.run(command, env=dict(layout.environment(memory)), check=False).returncode

@@ -59,7 +59,7 @@ def _detach(layout: Layout) -> int:
     log_path = layout.log_path("supervisor")
     make_private(layout.data_dir)
     log_path.parent.mkdir(exist_ok=True)
-    command = [sys.executable, "-m", "atlas.cli", "up", "--data", str(layout.data_dir), "--port-base", str(layout.port_base)]
+    command = [sys.executable, "-P", "-m", "atlas.cli", "up", "--data", str(layout.data_dir), "--port-base", str(layout.port_base)]
     with log_path.open("wb") as log:
         supervisor = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
     if not asyncio.run(_started(layout, supervisor)):

@@ -28,4 +28,4 @@ def command_of(program: str) -> list[str]:
     if found and Path(found).name == "atlas":
         # Not resolved: the script of a virtual environment may be a link, and its place says which environment it is.
         return [str(Path(found).absolute())]
-    return [sys.executable, "-m", "atlas.cli"]
+    return [sys.executable, "-P", "-m", "atlas.cli"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import stat
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -116,3 +118,20 @@ def test_no_part_talks_to_anybody_else_or_has_a_child_that_does(own_system: Syst
     assert all("services.memory.stores." in child for child in children["memory"]), children
     peers = {peer.raddr.ip.removeprefix("::ffff:") for part in parts.values() for peer in part.net_connections("inet") if peer.raddr}
     assert peers == {"127.0.0.1"}
+
+
+def test_a_folder_with_packages_of_the_same_names_is_no_part_of_it(own_system: System, tmp_path: Path) -> None:
+    for name in ("atlas", "gateway", "services"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise SystemExit('the package of a user was run')\n")
+    done = subprocess.run(
+        [Path(sys.executable).parent / "atlas", "up", "--detach", "--data", own_system.data_dir, "--port-base", str(own_system.port_base)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    own_system.json("remember", "The lantern is in the boathouse.", "--collection", "things")
+    assert found(own_system, "where is the lantern?", "things")

@@ -63,7 +63,7 @@ class EngineProcess:
         Raises:
             StartupError: It ended, or was not ready in time.
         """
-        command = [sys.executable, "-m", ENGINE_MODULE, str(folder), "--lock-wait-ms", str(round(lock_wait_s * 1000))]
+        command = [sys.executable, "-P", "-m", ENGINE_MODULE, str(folder), "--lock-wait-ms", str(round(lock_wait_s * 1000))]
         conversation = await Conversation.begin([*command, *(["--background"] if background else [])], stall_limit_s=stall_limit_s)
         try:
             await _ready(conversation, start_timeout_s)
