@@ -52,7 +52,7 @@ def test_the_script_is_named_by_its_absolute_path_and_not_by_what_it_links_to(tm
 
 
 def test_without_a_script_python_itself_is_named() -> None:
-    assert command_of("/somewhere/atlas/cli/__main__.py") == [sys.executable, "-m", "atlas.cli"]
+    assert command_of("/somewhere/atlas/cli/__main__.py") == [sys.executable, "-P", "-m", "atlas.cli"]
 
 
 @pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
