@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+# OpenVINO's package of its own accord tells nobody where one of these says that a test job runs: such a machine would prove nothing.
+SILENT_IN_CI = {"CI", "TF_BUILD", "JENKINS_URL"}
 WATCH = """
 import sys
 seen = []
@@ -22,7 +24,8 @@ print(sorted(set(seen)), flush=True)
 
 
 def seen_with(first: str, home: Path) -> str:
-    environment = {**os.environ, "HOME": str(home), "PYTHONPATH": str(ROOT)}
+    machines_own = {name: value for name, value in os.environ.items() if name not in SILENT_IN_CI}
+    environment = {**machines_own, "HOME": str(home), "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", WATCH % first], env=environment, capture_output=True, text=True, timeout=120, check=True)
     return done.stdout.strip()
 
