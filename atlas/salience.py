@@ -182,17 +182,22 @@ class ChannelReading(msgspec.Struct, frozen=True):
     """Share that saturation leaves of each bucket, (0, 1], in the order of the buckets."""
 
 
-class SalienceReading(msgspec.Struct, frozen=True):
-    """What all channels say about a memory at one time."""
+class Worth(msgspec.Struct, frozen=True):
+    """What a memory is worth at one time, without what that rests on: all that a search needs of it."""
 
     salience: float
-    """Learnt worth, (0, 1); equals `prior` where nothing is known."""
-    prior: float
-    """Base rate of passive evidence in the scope, (0, 1)."""
+    """Learnt worth, (0, 1); equals the base rate of passive evidence where nothing is known."""
     log_odds: float
-    """logit(salience) - logit(prior), within the limit of the rule."""
+    """logit(salience) - logit(base rate), within the limit of the rule."""
     outside_log_odds: float
     """The part that the reranker cannot know, within the limit of the rule."""
+
+
+class SalienceReading(Worth, frozen=True):
+    """What all channels say about a memory at one time."""
+
+    prior: float
+    """Base rate of passive evidence in the scope, (0, 1)."""
     passive: ChannelReading
     outside: ChannelReading
     pinned: bool
@@ -246,22 +251,34 @@ def channel_log_odds(buckets: Sequence[Evidence], prior: float, rule: ChannelRul
     return logit(mean) - logit(prior)
 
 
-def all_log_odds(passive: float, outside: float, *, pinned: bool, rule: SalienceRule) -> float:
-    """Adds up the log-odds of the channels and of a pin, within the limit of the rule."""
+def worth(passive: float, outside: float, *, prior: float, pinned: bool, rule: SalienceRule) -> Worth:
+    """Puts the log-odds of the channels together: they add up, within the limit of the rule; a pin adds the whole limit.
+
+    Args:
+        passive: Log-odds of passive evidence.
+        outside: Log-odds of evidence from outside.
+        prior: Base rate of passive evidence in the scope, (0, 1).
+        pinned: Whether the memory is pinned.
+        rule: The constants.
+    """
     limit = rule.log_odds_limit
-    return _clip(passive + outside + (limit if pinned else 0.0), limit)
+    pin = limit if pinned else 0.0
+    log_odds = _clip(passive + outside + pin, limit)
+    return Worth(
+        salience=sigmoid(logit(prior) + log_odds) if log_odds else prior,
+        log_odds=log_odds,
+        outside_log_odds=_clip(outside + pin, limit),
+    )
 
 
 def read_salience(passive: ChannelReading, outside: ChannelReading, *, pinned: bool, rule: SalienceRule) -> SalienceReading:
-    """Puts the channels together: their log-odds add up, within the limit of the rule; a pin adds the whole limit."""
-    limit = rule.log_odds_limit
-    pin = limit if pinned else 0.0
-    log_odds = all_log_odds(passive.log_odds, outside.log_odds, pinned=pinned, rule=rule)
+    """Puts the channels together, as `worth` does, and keeps what that rests on."""
+    found = worth(passive.log_odds, outside.log_odds, prior=passive.prior, pinned=pinned, rule=rule)
     return SalienceReading(
-        salience=sigmoid(logit(passive.prior) + log_odds) if log_odds else passive.prior,
+        salience=found.salience,
+        log_odds=found.log_odds,
+        outside_log_odds=found.outside_log_odds,
         prior=passive.prior,
-        log_odds=log_odds,
-        outside_log_odds=_clip(outside.log_odds + pin, limit),
         passive=passive,
         outside=outside,
         pinned=pinned,

@@ -15,12 +15,13 @@ from atlas.salience import (
     EventKind,
     Evidence,
     SalienceRule,
-    all_log_odds,
+    Worth,
     base_rate,
     channel_log_odds,
     evidence_at,
     read_channel,
     read_salience,
+    worth,
 )
 
 from . import pins, sums
@@ -31,6 +32,8 @@ MAX_EXPLAINED_EVENTS = 100
 """Most events that an explanation shows."""
 _Bucket = tuple[Evidence, int, int]
 """Evidence now, number of events, time of the newest."""
+_Evidence = dict[Channel, list[Evidence]]
+"""Evidence now, by channel, an item a bucket; channels without any are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,20 @@ def read(
     return {one: readings.known(domains[one], buckets.get(one, {}), pinned=one in pinned) for one in memory_ids if one in domains}
 
 
+def worths(connection: sqlite3.Connection, tenant: str, memory_ids: Sequence[str], time_s: float, rule: SalienceRule) -> dict[str, Worth]:
+    """Reads what stored memories are worth, to the last bit what `read` says, without what it rests on; unknown ids are left out."""
+    rows = connection.execute(
+        "SELECT m.memory_id, m.domain, s.channel, s.positive, s.negative, s.event_count FROM json_each(?2) AS one"
+        " CROSS JOIN memory AS m ON m.tenant = ?1 AND m.memory_id = one.value"
+        " LEFT JOIN salience_state AS s ON s.tenant = ?1 AND s.memory_id = one.value",
+        (tenant, json.dumps(list(dict.fromkeys(memory_ids)))),
+    )
+    found = _weighed(rows, time_s, rule)
+    pinned = pins.pinned(connection, tenant, found)
+    readings = _Readings(connection, tenant, time_s, rule)
+    return {memory_id: readings.worth(*one, pinned=memory_id in pinned) for memory_id, one in found.items()}
+
+
 def log_odds(connection: sqlite3.Connection, tenant: str, memory_ids: Sequence[str], time_s: float, rule: SalienceRule) -> dict[str, float]:
     """Reads the log-odds of stored memories, those of `read`; a memory about which nothing was learnt is left out: its are 0.
 
@@ -106,17 +123,26 @@ def log_odds(connection: sqlite3.Connection, tenant: str, memory_ids: Sequence[s
         " CROSS JOIN memory AS m ON m.tenant = ?1 AND m.memory_id = one.value",
         (tenant, json.dumps(list(memory_ids))),
     )
-    buckets: dict[str, tuple[str, dict[int, list[Evidence]]]] = {}
-    rules = {int(channel): rule.of(channel) for channel in Channel}
-    for memory_id, domain, channel, *columns in rows:
-        evidence = evidence_at(sums.to_sums(*columns), time_s, rules[channel])
-        buckets.setdefault(memory_id, (domain, {}))[1].setdefault(channel, []).append(evidence)
+    found = _weighed(rows, time_s, rule)
     pinned = domains_of(connection, tenant, list(pins.pinned(connection, tenant, memory_ids)))
     readings = _Readings(connection, tenant, time_s, rule)
     return {
-        memory_id: readings.log_odds(*buckets.get(memory_id, (pinned.get(memory_id, ""), {})), pinned=memory_id in pinned)
-        for memory_id in dict.fromkeys([*buckets, *pinned])
+        memory_id: readings.worth(*found.get(memory_id, (pinned.get(memory_id, ""), {})), pinned=memory_id in pinned).log_odds
+        for memory_id in dict.fromkeys([*found, *pinned])
     }
+
+
+def _weighed(rows: Iterable[tuple[Any, ...]], time_s: float, rule: SalienceRule) -> dict[str, tuple[str, _Evidence]]:
+    """Weighs the buckets of memories: domain and evidence by memory id, of rows (id, domain, channel, positive, negative, event count)."""
+    rules = {int(channel): rule.of(channel) for channel in Channel}
+    found: dict[str, tuple[str, _Evidence]] = {}
+    for memory_id, domain, channel, positive, negative, event_count in rows:
+        _, evidence = found.setdefault(memory_id, (domain, {}))
+        if channel is not None:
+            weighed = evidence_at(sums.to_sums(positive, negative, event_count), time_s, rules[channel])
+            # An integer finds what its channel was put under.
+            evidence.setdefault(channel, []).append(weighed)
+    return found
 
 
 class _Readings:
@@ -151,14 +177,14 @@ class _Readings:
             last_retrieved_us=max((last_us for ones in buckets.values() for _, _, last_us in ones), default=None),
         )
 
-    def log_odds(self, domain: str, buckets: Mapping[int, Sequence[Evidence]], *, pinned: bool) -> float:
-        """Reads the log-odds of one memory."""
+    def worth(self, domain: str, evidence: _Evidence, *, pinned: bool) -> Worth:
+        """Reads what one memory is worth."""
         base = self._base_of(domain)
-        of = {
-            channel: channel_log_odds(buckets[channel], base[channel].prior, self._rule.of(channel)) if channel in buckets else 0.0
-            for channel in Channel
-        }
-        return all_log_odds(of[Channel.PASSIVE], of[Channel.OUTSIDE], pinned=pinned, rule=self._rule)
+        passive, outside = (
+            channel_log_odds(evidence[channel], base[channel].prior, self._rule.of(channel)) if channel in evidence else 0.0
+            for channel in (Channel.PASSIVE, Channel.OUTSIDE)
+        )
+        return worth(passive, outside, prior=base[Channel.PASSIVE].prior, pinned=pinned, rule=self._rule)
 
     def _base_of(self, domain: str) -> Mapping[Channel, ChannelReading]:
         base = self._empty.get(domain)

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import msgspec
 
-from atlas.salience import Channel, EventKind, SalienceReading, Sums
+from atlas.salience import Channel, EventKind, SalienceReading, Sums, Worth
 
 US_PER_DAY = 86_400_000_000
 
@@ -131,7 +131,7 @@ class KnownSalience(msgspec.Struct, frozen=True):
 class Learnt:
     """What is known of memories at one time."""
 
-    known: Mapping[str, KnownSalience]
+    known: Mapping[str, Worth]
     """Of those that are shown, by memory id; unknown ids are left out."""
     log_odds: Mapping[str, float]
     """Of those that may be brought in, by memory id; what is not there has 0."""

@@ -133,7 +133,8 @@ class SalienceService(rpc.SalienceServiceServicer):
         """Reads the salience of memories."""
         scope = checked_scope(request.scope)
         memory_ids = checked_ids(request.memory_ids, "memory_ids")
-        found = (await self.salience_of(scope.tenant, memory_ids)).known
+        now_s, rule = self._now_s(), self._policy.rule
+        found = await self._database.read(lambda connection: reading.read(connection, scope.tenant, memory_ids, now_s, rule))
         known = {memory_id: salience for memory_id, salience in found.items() if scope.covers(salience.domain)}
         return pb.GetSalienceResponse(
             salience=[salience_replies.salience_message(memory_id, known[memory_id]) for memory_id in memory_ids if memory_id in known],
@@ -205,7 +206,7 @@ class SalienceService(rpc.SalienceServiceServicer):
 
         def work(connection: sqlite3.Connection) -> Learnt:
             rest = reading.log_odds(connection, tenant, rest_ids, now_s, rule) if rest_ids else {}
-            return Learnt(reading.read(connection, tenant, memory_ids, now_s, rule), rest)
+            return Learnt(reading.worths(connection, tenant, memory_ids, now_s, rule), rest)
 
         return await self._database.read(work)
 

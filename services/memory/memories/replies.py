@@ -7,16 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from google.protobuf.duration_pb2 import Duration
 
 from atlas.memory.v1 import memory_pb2 as pb
+from atlas.salience import Worth
 from atlas.type.v1 import type_pb2
 
 from ..catalog.spaces import Spaces
-from ..ledger.records import KnownSalience
 from ..search.candidates import Candidate, Searched
 from .encoding import fill_memory, to_memory
 from .reading import StoredMemory
 from .upserts import Upserted
 
-Known = Mapping[str, KnownSalience]
+Known = Mapping[str, Worth]
 """What has been learnt, by memory id; empty where salience is not read."""
 
 
@@ -67,7 +67,7 @@ def timing_message(*, queue_s: float, total_s: float) -> type_pb2.ServerTiming:
 def _add_candidate(reply: pb.QueryMemoriesResponse, rank: int, candidate: Candidate, spaces: Spaces, known: Known) -> None:
     member = candidate.member
     hit = member.hit
-    reading = known[hit.memory_id].reading if hit.memory_id in known else None
+    worth = known.get(hit.memory_id)
     # Filled where it lies: a message that is made apart is copied in, and this is the largest reply of a search.
     message = reply.candidates.add(
         lexical_strength=member.lexical_strength,
@@ -75,8 +75,8 @@ def _add_candidate(reply: pb.QueryMemoriesResponse, rank: int, candidate: Candid
         pool=f"POOL_{member.pool.name}",
         pool_rank=rank,
         propensity=member.propensity,
-        salience_log_odds=reading.log_odds if reading is not None else None,
-        outside_log_odds=reading.outside_log_odds if reading is not None else None,
+        salience_log_odds=worth.log_odds if worth is not None else None,
+        outside_log_odds=worth.outside_log_odds if worth is not None else None,
     )
     fill_memory(
         message.memory,
@@ -95,7 +95,7 @@ def _add_candidate(reply: pb.QueryMemoriesResponse, rank: int, candidate: Candid
 
 
 def _salience(memory_id: str, known: Known) -> float | None:
-    return known[memory_id].reading.salience if memory_id in known else None
+    return known[memory_id].salience if memory_id in known else None
 
 
 def _duration(seconds: float) -> Duration:

@@ -8,10 +8,12 @@ from collections.abc import Awaitable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from atlas.salience import Worth
+
 from ..catalog import collections as catalog
 from ..catalog.collections import Collection
 from ..filters import domains_asked
-from ..ledger.records import KnownSalience, Learnt
+from ..ledger.records import Learnt
 from ..memories.drafts import DenseVector
 from ..memories.upserts import check_vector
 from ..persistence.database import Database
@@ -81,7 +83,7 @@ class Candidates:
 
     candidates: tuple[Candidate, ...]
     searched: tuple[Searched, ...]
-    known: Mapping[str, KnownSalience]
+    known: Mapping[str, Worth]
     """What has been learnt of the candidates, by memory id; empty where it was not asked for."""
 
 
