@@ -25,6 +25,7 @@ from atlas.health import wait_until_serving
 from atlas.type.v1 import type_pb2
 
 from . import machine
+from .forward_pass import ForwardPass
 from .system import free_port_base
 
 SERVICE = "atlas.embedder.v1.EmbedderService"
@@ -54,10 +55,12 @@ _MIB = 2**20
 
 def main() -> None:
     """Prints the table."""
-    print(machine.describe())
+    forward_pass = ForwardPass()
+    print(f"{machine.describe()}\nbefore    {forward_pass.describe()}")
     port = free_port_base() + 1
     with _embedder(port) as process:
         asyncio.run(_measure(f"127.0.0.1:{port}", process))
+    print(f"  after: {forward_pass.describe()}")
 
 
 @contextmanager

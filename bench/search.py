@@ -18,6 +18,7 @@ from atlas.client import AsyncAtlas, SalienceMode, SearchResult
 from atlas.evaluation import percentiles
 
 from . import corpus, machine, processes
+from .forward_pass import ForwardPass
 from .system import System, running
 
 STAGES = ("embed", "candidates", "rerank", "record", "assemble")
@@ -36,12 +37,14 @@ async def _measure(system: System, memory_count: int, query_count: int) -> None:
         await _ingest(client, memory_count, "bench")
         elapsed = time.perf_counter() - begin
         print(f"\ningested  {memory_count} memories in {elapsed:.0f} s ({memory_count / elapsed:.0f} a second)")
-        questions = corpus.questions(query_count)
+        questions, forward_pass = corpus.questions(query_count), ForwardPass()
         for mode in (SalienceMode.READ_WRITE, SalienceMode.OFF):
             for cache in ("cold", "warm"):
+                before = forward_pass.describe()
                 with _cpu_of(system) as spent:
                     answers = await _search_all(client, questions[: query_count // 2], mode)
                 _print(f"{cache} token cache, salience {mode.name}", answers, spent)
+                print(f"  before: {before}\n  after:  {forward_pass.describe()}")
             questions = questions[query_count // 2 :] + questions[: query_count // 2]
         busy = asyncio.create_task(_ingest(client, memory_count, "busy", prefix="bench://busy", seed=3))
         unseen = corpus.questions(query_count, seed=23)
