@@ -32,7 +32,7 @@ from services.memory.persistence.durability import Durability
 from services.memory.persistence.writer import Transaction, Writer, Written
 from services.memory.scopes import Scope
 from services.memory.settings import MemorySettings
-from services.memory.store import Operation, Point, Store, UpsertPoints
+from services.memory.store import Operation, Point, SalienceProjection, Store, UpsertPoints
 from services.memory.stores import open_store
 from tests.rpc import test_generations as generations
 from tests.rpc.ledger_part import START, ledger_service, scope, search
@@ -364,6 +364,25 @@ async def test_a_message_for_the_engine_is_one_message_on_its_pipe(tmp_path: Pat
         assert one.metrics.projections._value.get() == len(sent)
         assert one.metrics.projected._value.get() == 400
         assert len(await one.payloads(*ids)) == 300
+
+
+async def test_a_message_is_about_a_few_searches_so_that_the_next_one_waits_milliseconds(tmp_path: Path) -> None:
+    clock = FakeClock(START)
+    ids = await filled(tmp_path, clock, *(f"m{number}" for number in range(100)))
+    async with part(tmp_path, clock) as one:
+        sizes = []
+        project = one.store.project
+
+        async def measured(projections: Sequence[SalienceProjection]) -> None:
+            sizes.append(sum(len(projection.values) for projection in projections))
+            await project(projections)
+
+        one.store.project = measured  # type: ignore[method-assign]
+        for number in range(5):
+            await recorded(one, f"s{number}", dict.fromkeys(ids[20 * number : 20 * number + 20], 0.5), clock)
+        while await one.projector.project_page():
+            pass
+        assert sizes == [60, 40]
 
 
 async def published(port: int) -> dict[str, float]:

@@ -19,8 +19,9 @@ from ..store import Apply, ProjectedSalience, SalienceProjection, Store
 from . import marks, reading
 from .metrics import LedgerMetrics
 
-PAGE_MARKS = 256
-"""Most marks that one message to the store follows."""
+PAGE_MEMORIES = 64
+"""Most memories that one message to the store is about, unless a single search marked more: reading their salience and writing it each
+take some milliseconds, for which a search waits that comes meanwhile."""
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +115,7 @@ def _next(
     connection: sqlite3.Connection, after: int, now_s: float, rule: SalienceRule
 ) -> tuple[Mapping[tuple[str, str], Mapping[str, ProjectedSalience]], int, int]:
     """Reads what the marks behind `after` are about, by index and generation, and the last mark and the last entry of the journal."""
-    found, last = marks.marked(connection, after=after, limit=PAGE_MARKS)
+    found, last = marks.marked(connection, after=after, limit=PAGE_MEMORIES)
     places = marks.places(connection, found)
     by_tenant: dict[str, list[str]] = {}
     for tenant, memory_id in places:
