@@ -27,8 +27,8 @@ class LedgerFile:
     """A ledger with some memories in it; every call is one transaction."""
 
     def __init__(self, path: Path | str, *, policy: LedgerPolicy | None = None, tenant: str = "t") -> None:
-        self.connection = sqlite3.connect(path, isolation_level=None)
-        # Python 3.13 warns of those that nobody closes.
+        # Python 3.13 warns of connections that nobody closes; the thread that finds this one to be garbage closes it, whichever that is.
+        self.connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         weakref.finalize(self, self.connection.close)
         schema.create(self.connection)
         self.policy = policy or LedgerPolicy()

@@ -127,14 +127,11 @@ def _impressions(connection: sqlite3.Connection, scope: Scope) -> Iterator[Seque
 
 
 def _event_count(connection: sqlite3.Connection, scope: Scope) -> int:
-    within, bound = "", [scope.tenant]
-    if scope.domains:
-        within = " AND domain IN (SELECT value FROM json_each(?))"
-        bound.append(json.dumps(sorted(scope.domains)))
+    within = " AND domain IN (SELECT value FROM json_each(:domains))" if scope.domains else ""
     (count,) = connection.execute(
-        "WITH mine AS (SELECT memory_id FROM memory WHERE tenant = ?1" + within.replace("?", "?2") + ")"
-        " SELECT (SELECT count(*) FROM event WHERE tenant = ?1 AND NOT revoked AND memory_id IN mine)"
-        " + (SELECT coalesce(sum(event_count), 0) FROM checkpoint WHERE tenant = ?1 AND memory_id IN mine)",
-        bound,
+        "WITH mine AS (SELECT memory_id FROM memory WHERE tenant = :tenant" + within + ")"
+        " SELECT (SELECT count(*) FROM event WHERE tenant = :tenant AND NOT revoked AND memory_id IN mine)"
+        " + (SELECT coalesce(sum(event_count), 0) FROM checkpoint WHERE tenant = :tenant AND memory_id IN mine)",
+        {"tenant": scope.tenant, "domains": json.dumps(sorted(scope.domains))},
     ).fetchone()
     return int(count)

@@ -119,9 +119,9 @@ def unpacked(body: bytes) -> tuple[PoolMember, ...]:
 def generations_of(connection: sqlite3.Connection, tenant: str, collection: str) -> set[str]:
     """Reads every generation that a collection has, building and retired ones too; with an empty name, those of all of the tenant's."""
     rows = connection.execute(
-        "SELECT generation FROM collection WHERE tenant = ?1 AND ?2 IN ('', name)"
-        " UNION SELECT generation FROM generation_role WHERE tenant = ?1 AND ?2 IN ('', collection)",
-        (tenant, collection),
+        "SELECT generation FROM collection WHERE tenant = :tenant AND :collection IN ('', name)"
+        " UNION SELECT generation FROM generation_role WHERE tenant = :tenant AND :collection IN ('', collection)",
+        {"tenant": tenant, "collection": collection},
     )
     return {generation for (generation,) in rows}
 

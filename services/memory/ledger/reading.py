@@ -101,10 +101,10 @@ def read(
 def worths(connection: sqlite3.Connection, tenant: str, memory_ids: Sequence[str], time_s: float, rule: SalienceRule) -> dict[str, Worth]:
     """Reads what stored memories are worth, to the last bit what `read` says, without what it rests on; unknown ids are left out."""
     rows = connection.execute(
-        "SELECT m.memory_id, m.domain, s.channel, s.positive, s.negative, s.event_count FROM json_each(?2) AS one"
-        " CROSS JOIN memory AS m ON m.tenant = ?1 AND m.memory_id = one.value"
-        " LEFT JOIN salience_state AS s ON s.tenant = ?1 AND s.memory_id = one.value",
-        (tenant, json.dumps(list(dict.fromkeys(memory_ids)))),
+        "SELECT m.memory_id, m.domain, s.channel, s.positive, s.negative, s.event_count FROM json_each(:ids) AS one"
+        " CROSS JOIN memory AS m ON m.tenant = :tenant AND m.memory_id = one.value"
+        " LEFT JOIN salience_state AS s ON s.tenant = :tenant AND s.memory_id = one.value",
+        {"tenant": tenant, "ids": json.dumps(list(dict.fromkeys(memory_ids)))},
     )
     found = _weighed(rows, time_s, rule)
     pinned = pins.pinned(connection, tenant, found)
@@ -118,10 +118,10 @@ def log_odds(connection: sqlite3.Connection, tenant: str, memory_ids: Sequence[s
     A search asks about hundreds of memories, to bring in a few.
     """
     rows = connection.execute(
-        "SELECT s.memory_id, m.domain, s.channel, s.positive, s.negative, s.event_count FROM json_each(?2) AS one"
-        " CROSS JOIN salience_state AS s ON s.tenant = ?1 AND s.memory_id = one.value"
-        " CROSS JOIN memory AS m ON m.tenant = ?1 AND m.memory_id = one.value",
-        (tenant, json.dumps(list(memory_ids))),
+        "SELECT s.memory_id, m.domain, s.channel, s.positive, s.negative, s.event_count FROM json_each(:ids) AS one"
+        " CROSS JOIN salience_state AS s ON s.tenant = :tenant AND s.memory_id = one.value"
+        " CROSS JOIN memory AS m ON m.tenant = :tenant AND m.memory_id = one.value",
+        {"tenant": tenant, "ids": json.dumps(list(memory_ids))},
     )
     found = _weighed(rows, time_s, rule)
     pinned = domains_of(connection, tenant, list(pins.pinned(connection, tenant, memory_ids)))

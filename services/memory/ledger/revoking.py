@@ -187,10 +187,10 @@ def _last_times(connection: sqlite3.Connection, tenant: str, memory_ids: Iterabl
     ids = json.dumps(list(memory_ids))
     rows = connection.execute(
         "SELECT memory_id, CASE kind WHEN 1 THEN 1 ELSE 2 END AS channel, space, bucket, max(time_us) FROM event"
-        " WHERE tenant = ?1 AND memory_id IN (SELECT value FROM json_each(?2)) AND kind <> ?3 AND NOT revoked GROUP BY 1, 2, 3, 4"
+        " WHERE tenant = :tenant AND memory_id IN (SELECT value FROM json_each(:ids)) AND kind <> :pin AND NOT revoked GROUP BY 1, 2, 3, 4"
         " UNION ALL SELECT memory_id, channel, space, bucket, max(last_us) FROM checkpoint"
-        " WHERE tenant = ?1 AND memory_id IN (SELECT value FROM json_each(?2)) GROUP BY 1, 2, 3, 4",
-        (tenant, ids, EventKind.PIN),
+        " WHERE tenant = :tenant AND memory_id IN (SELECT value FROM json_each(:ids)) GROUP BY 1, 2, 3, 4",
+        {"tenant": tenant, "ids": ids, "pin": EventKind.PIN},
     )
     last: dict[tuple[str, Place], int] = {}
     for memory_id, channel, space, bucket, time_us in rows:
