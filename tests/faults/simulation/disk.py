@@ -51,8 +51,8 @@ class SimulatedDatabase(Database):
         self.unclean = True
         self._medium = medium
         self._chance = chance
-        self._writing = sqlite3.connect(":memory:", isolation_level=None)
-        # A crash closes nothing; Python 3.13 warns of what nobody closes.
+        # A crash closes nothing; Python 3.13 warns of what nobody closes. The thread that finds it to be garbage may be any.
+        self._writing = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         weakref.finalize(self, self._writing.close)
         self._writing.deserialize(content)
         # Opening brings to disk what was there.
