@@ -56,6 +56,7 @@ from .persistence.writer import Writer
 from .repair.salvage import ASIDE
 from .search.analyzer import Analyzer
 from .search.candidates import CandidateFinder
+from .search.contents import ContentCache
 from .search.query import Places
 from .settings import MemorySettings
 from .snapshots.creating import SnapshotMaker
@@ -103,18 +104,19 @@ async def running(settings: MemorySettings, clock: Clock | None = None) -> Async
         ):
             failpoint("start.engine.after")
             analyzer = Analyzer(settings.analyzer_parameters)
-            writer = Writer(database, store)
+            registry = new_registry()
+            contents = ContentCache(max_bytes=settings.content_cache_bytes, registry=registry)
+            writer = Writer(database, store, changing=contents.changing)
             await check_fingerprints(database, analyzer)
             await fit_ledger(database, clock, settings.ledger_policy)
             await recover(writer, database, store)
-            registry = new_registry()
             metrics = LedgerMetrics(registry, commit_count=lambda: database.commit_count)
             projector = SalienceProjector(database, store, writer, rule=settings.salience_rule, clock=clock, metrics=metrics)
             projector.attach()
             shelf = Shelf(settings.data_dir / "snapshots")
             await asyncio.to_thread(shelf.clear_leftovers)
             clearer = Clearer(database, writer, store, count_copies=partial(count_copies, settings.data_dir, shelf), clock=clock)
-            opened = Opened(settings, database, store, writer, analyzer, preparing, projector, metrics, clock, shelf, clearer)
+            opened = Opened(settings, database, store, writer, analyzer, contents, preparing, projector, metrics, clock, shelf, clearer)
             services = build_services(opened)
             async with writer.running():
                 async with (
@@ -135,6 +137,7 @@ class Opened:
     store: Store
     writer: Writer
     analyzer: Analyzer
+    contents: ContentCache
     preparing: ThreadPoolExecutor
     """Where texts become terms, off the event loop."""
     projector: SalienceProjector
@@ -236,7 +239,7 @@ def _memory_service(opened: Opened, space: FreeSpace, salience: SalienceService,
     settings, database, store = opened.settings, opened.database, opened.store
     return MemoryService(
         MemoryReader(database, store),
-        CandidateFinder(database, store, opened.analyzer, depth=settings.branch_depth),
+        CandidateFinder(database, store, opened.analyzer, opened.contents, depth=settings.branch_depth),
         opened.writer,
         store,
         analyzer=opened.analyzer,

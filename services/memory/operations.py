@@ -129,6 +129,19 @@ def without_projection(payload: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in payload.items() if key not in _PROJECTED_KEYS}
 
 
+def touched(operation: Operation) -> Iterator[tuple[str, str | None]]:
+    """Yields generation and `memory_id` of every point that an operation may change; None stands for all of the generation."""
+    match operation:
+        case UpsertPoints(_, points):
+            yield from ((point.generation, point.memory_id) for point in points)
+        case ReplacePayloads(_, generation, payloads):
+            yield from ((generation, memory_id) for memory_id in payloads)
+        case DeletePoints(_, generation, memory_ids):
+            yield from ((generation, memory_id) for memory_id in memory_ids)
+        case DeleteGeneration(_, generation):
+            yield generation, None
+
+
 @lru_cache(maxsize=1024)
 def _namespace(generation: str) -> uuid.UUID:
     return uuid.uuid5(_POINT_NAMESPACE, generation)

@@ -33,6 +33,8 @@ class MemorySettings(LedgerSettings, StoreSettings, ServerSettings):
     explore_count: int = Field(0, ge=0, le=20, json_schema_extra={"unit": "candidates"})
     """Places beyond the clean pool that chance fills, so that feedback also comes from what neither content nor salience prefers. None
     as shipped: a candidate drawn by chance is seldom in the reranker's cache, and reading it costs each search some milliseconds."""
+    content_cache_bytes: int = Field(64 << 20, ge=0, le=64 << 30)
+    """Most bytes of what memories say that are kept, so that a search need not read them from the engine again. 0 = none."""
     flush_interval_ms: int = Field(3_000, ge=100, le=600_000)
     """Milliseconds between flushes of the engine while there are writes; the journal keeps what came since."""
     replay_retention_days: float = Field(7.0, ge=0.01, le=3_650.0)

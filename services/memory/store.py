@@ -121,6 +121,8 @@ class SearchRequest(msgspec.Struct, frozen=True):
     """Most hits of each branch, 1 or more."""
     best: Best | None = None
     """Which of all hits the answer needs; None = all."""
+    with_points: bool = False
+    """Whether the hits' points should come along, if the store has them at hand."""
 
 
 class StoredPoint(msgspec.Struct, frozen=True, array_like=True):
@@ -161,7 +163,7 @@ class BranchResult(msgspec.Struct, frozen=True, array_like=True):
     best_coverage: float
     """Share of the term groups that the best lexical hit holds, [0, 1]; 0 where there is none."""
     points: tuple[StoredPoint, ...] = ()
-    """Hits with their payloads, where the store had them at hand; the others are to be retrieved."""
+    """Hits with their payloads, if they were asked for and the store had them at hand; the others are to be retrieved."""
 
 
 class Page(msgspec.Struct, frozen=True, array_like=True):

@@ -6,6 +6,7 @@ import math
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import pytest_asyncio
@@ -123,9 +124,10 @@ async def test_another_shard_is_put_in_use_as_a_whole(tmp_path: Path) -> None:
     assert sorted(path.name for path in home.iterdir()) == ["current.json", "shard-2", "spec.json"]
 
 
-async def test_payloads_come_along_where_one_search_alone_decides_the_pool(store: Store) -> None:
+async def test_points_come_along_if_they_are_asked_for(store: Store) -> None:
     index = await filled(store, *(point(number, dense=unit(number, DIMENSION)) for number in range(60)), index=spec(DIMENSION))
     wanted = search(index, dense=unit(3, DIMENSION), terms=[[1]], best=Best(5, 0.0))
-    [alone] = await store.search([wanted])
-    assert {each.memory_id for each in alone.points} == {hit.memory_id for hit in alone.hits}
-    assert [result.points for result in await store.search([wanted, wanted])] == [(), ()]
+    [without, along] = await store.search([wanted, msgspec.structs.replace(wanted, with_points=True)])
+    assert without.points == ()
+    assert without.hits == along.hits
+    assert {each.memory_id for each in along.points} == {hit.memory_id for hit in along.hits}

@@ -65,44 +65,16 @@ def to_memory(
     without_text: bool = False,
 ) -> type_pb2.Memory:
     """Returns the message of a stored memory."""
-    message = type_pb2.Memory()
-    fill_memory(message, memory_id, payload, collection=collection, generation=generation, salience=salience, without_text=without_text)
+    message = _content(memory_id, payload, generation=generation, without_text=without_text)
+    message.collection = collection
+    if salience is not None:
+        message.salience = salience
     return message
 
 
-def fill_memory(
-    message: type_pb2.Memory,
-    memory_id: str,
-    payload: Mapping[str, Any],
-    *,
-    collection: str,
-    generation: str,
-    salience: float | None = None,
-    without_text: bool = False,
-) -> None:
-    """Writes a stored memory into an empty message, where it already lies: a copy costs as much as all of its fields."""
-    inner = payload["memory"]
-    message.memory_id = memory_id
-    message.collection = collection
-    if not without_text:
-        message.text = inner["text"]
-    for key in _TEXT_FIELDS:
-        if key in payload:
-            setattr(message, key, payload[key])
-    message.content_kind = _NUMBERS[payload["content_kind"]]  # type: ignore[assignment]  # numbers of an enum are ints to mypy
-    message.content_sha256 = inner["content_sha256"]
-    message.generation = generation
-    message.etag = f"{payload['seq']:x}"
-    if salience is not None:
-        message.salience = salience
-    _fill_time(message.create_time, inner["create_time"])
-    _fill_time(message.update_time, inner["update_time"])
-    if "event_time" in payload:
-        _fill_time(message.event_time, payload["event_time"])
-    if inner["chunk"] is not None:
-        _fill_chunk(message.chunk, payload)
-    if "metadata" in payload:
-        message.metadata.update(payload["metadata"])
+def to_content(memory_id: str, payload: Mapping[str, Any], *, generation: str) -> bytes:
+    """Returns the message of a stored memory, encoded, without what is not stored with it: its collection and its salience."""
+    return _content(memory_id, payload, generation=generation).SerializeToString()
 
 
 def to_timestamp(time_us: int) -> Timestamp:
@@ -133,6 +105,30 @@ def to_json(value: struct_pb2.Value) -> Any:
 def struct_to_json(struct: struct_pb2.Struct) -> dict[str, Any]:
     """Returns the fields of a struct as JSON values."""
     return {key: to_json(value) for key, value in struct.fields.items()}
+
+
+def _content(memory_id: str, payload: Mapping[str, Any], *, generation: str, without_text: bool = False) -> type_pb2.Memory:
+    message = type_pb2.Memory()
+    inner = payload["memory"]
+    message.memory_id = memory_id
+    if not without_text:
+        message.text = inner["text"]
+    for key in _TEXT_FIELDS:
+        if key in payload:
+            setattr(message, key, payload[key])
+    message.content_kind = _NUMBERS[payload["content_kind"]]  # type: ignore[assignment]  # numbers of an enum are ints to mypy
+    message.content_sha256 = inner["content_sha256"]
+    message.generation = generation
+    message.etag = f"{payload['seq']:x}"
+    _fill_time(message.create_time, inner["create_time"])
+    _fill_time(message.update_time, inner["update_time"])
+    if "event_time" in payload:
+        _fill_time(message.event_time, payload["event_time"])
+    if inner["chunk"] is not None:
+        _fill_chunk(message.chunk, payload)
+    if "metadata" in payload:
+        message.metadata.update(payload["metadata"])
+    return message
 
 
 def _fill_time(message: Timestamp, time_us: int) -> None:

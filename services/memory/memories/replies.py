@@ -12,7 +12,7 @@ from atlas.type.v1 import type_pb2
 
 from ..catalog.spaces import Spaces
 from ..search.candidates import Candidate, Searched
-from .encoding import fill_memory, to_memory
+from .encoding import to_memory
 from .reading import StoredMemory
 from .upserts import Upserted
 
@@ -78,14 +78,11 @@ def _add_candidate(reply: pb.QueryMemoriesResponse, rank: int, candidate: Candid
         salience_log_odds=worth.log_odds if worth is not None else None,
         outside_log_odds=worth.outside_log_odds if worth is not None else None,
     )
-    fill_memory(
-        message.memory,
-        hit.memory_id,
-        candidate.point.payload,
-        collection=member.collection,
-        generation=candidate.generation,
-        salience=_salience(hit.memory_id, known),
-    )
+    memory = message.memory
+    memory.MergeFromString(candidate.content)
+    memory.collection = member.collection
+    if worth is not None:
+        memory.salience = worth.salience
     if hit.similarity is not None:
         message.evidence.add(
             kind=type_pb2.EVIDENCE_KIND_SIMILARITY, space=spaces.dense.name, value=hit.similarity, rank=hit.similarity_rank

@@ -7,7 +7,7 @@ import logging
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, cast
 
@@ -51,6 +51,10 @@ Transaction = Callable[[sqlite3.Connection, int], Written[T]]
 """Writes on a connection; the number is that of its journal entry. Raising undoes it."""
 
 
+Changing = Callable[[Sequence[Operation]], AbstractContextManager[None]]
+"""Lasts as long as the store may hold some of the operations and not others."""
+
+
 @dataclass(frozen=True, slots=True)
 class Acknowledged(Generic[T]):
     """A write that is journalled and applied."""
@@ -79,9 +83,11 @@ class Writer:
     Two tasks: one journals, one applies, so that the next fsync overlaps with the engine's work. Both keep the order.
     """
 
-    def __init__(self, database: Database, store: Store) -> None:
+    def __init__(self, database: Database, store: Store, *, changing: Changing = lambda _: nullcontext()) -> None:
+        """Writes to `store`, and calls `changing` around whatever the store is given."""
         self._database = database
         self._store = store
+        self._changing = changing
         self._waiting: asyncio.Queue[_Job] = asyncio.Queue()
         self._journalled: asyncio.Queue[list[_Job]] = asyncio.Queue(_UNAPPLIED_GROUPS)
         self._applied_seq = 0
@@ -194,7 +200,8 @@ class Writer:
             operations = [operation for job in jobs for operation in job.written.operations]
             failpoint("writer.apply.before")
             if operations:
-                await self._apply_until_done(operations, adds_only=all(job.written.adds_only for job in jobs if job.written.operations))
+                with self._changing(operations):
+                    await self._apply_until_done(operations, adds_only=all(job.written.adds_only for job in jobs if job.written.operations))
             failpoint("writer.apply.after")
             self._settled_seq = max([self._settled_seq, *(job.seq for job in jobs)])
             self._applied_seq = max(self._applied_seq, self._settled_seq)
@@ -227,7 +234,9 @@ class Writer:
         while entries := await self._database.read(_part_after(seq)):
             # Entries whose turn had not come may not be on disk yet; see `_apply_until_done`.
             await self._database.write(_nothing, durability=Durability.POWER_LOSS)
-            await apply(journal.operations_of(entries))
+            operations = journal.operations_of(entries)
+            with self._changing(operations):
+                await apply(operations)
             failpoint("start.replay.part")
             seq, count = entries[-1].seq, count + len(entries)
         failpoint("start.replay.after")

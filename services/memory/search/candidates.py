@@ -18,8 +18,9 @@ from ..memories.drafts import DenseVector
 from ..memories.upserts import check_vector
 from ..persistence.database import Database
 from ..scopes import Scope
-from ..store import Best, SearchRequest, Store, StoredPoint, StoreFilter
+from ..store import Best, SearchRequest, Store, StoreFilter
 from .analyzer import Analyzer, languages_that_matter
+from .contents import ContentCache, PoolContents, Reading
 from .query import Found, Places, PoolMember, united
 
 
@@ -70,11 +71,11 @@ class Searched:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A member of the pool with its payload."""
+    """A member of the pool with what it says."""
 
     member: PoolMember
-    generation: str
-    point: StoredPoint
+    content: bytes
+    """A `Memory` message without collection and salience, encoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +120,15 @@ class SearchedCollections:
 class CandidateFinder:
     """Runs queries; changes nothing."""
 
-    def __init__(self, database: Database, store: Store, analyzer: Analyzer, *, depth: int = WHOLE_POOL) -> None:
+    def __init__(self, database: Database, store: Store, analyzer: Analyzer, contents: ContentCache, *, depth: int = WHOLE_POOL) -> None:
         self._collections = SearchedCollections(database)
         self._store = store
         self._analyzer = analyzer
+        self._contents = contents
         self._depth = depth
 
     async def find(self, query: Query, *, timeout_s: float, salience_of: SalienceOf | None = None) -> Candidates:
-        """Returns the pool of a query, best first; `salience_of` is asked about it while the store reads the payloads.
+        """Returns the pool of a query, best first; `salience_of` is asked about it while the store reads what the pool says.
 
         Raises:
             NotFoundError: A named collection does not exist.
@@ -138,7 +140,13 @@ class CandidateFinder:
         for one in searched:
             if (dense := query.vector_for(one.collection)) is not None:
                 check_vector(dense, one.collection, field="vectors[0]")
-        requests = [request for one in searched if (request := self._request(query, one)) is not None]
+        with self._contents.reading() as reading:
+            return await self._found(query, searched, reading, timeout_s, salience_of)
+
+    async def _found(
+        self, query: Query, searched: Sequence[Searched], reading: Reading, timeout_s: float, salience_of: SalienceOf | None
+    ) -> Candidates:
+        requests = [request for one in searched if (request := self._request(query, one, alone=len(searched) == 1)) is not None]
         found = []
         if requests:
             names = {one.collection.generation: one.collection.name for one in searched}
@@ -146,21 +154,18 @@ class CandidateFinder:
             found = [Found(names[request.generation], result) for request, result in zip(requests, results, strict=True)]
         union = united(found, fragmentation=query.fragmentation, candidate_count=query.candidate_count)
         clean, places, tenant = union.clean, query.places, query.scope.tenant
-        collections = {one.collection.name: one.collection for one in searched}
+        contents = PoolContents(self._store, self._contents, reading, found, {one.collection.name: one.collection for one in searched})
         # What salience may bring in has to be known of all that was found, in one read.
         rest_ids = union.rest_ids if places.extended_count else ()
-        candidates, learnt = await asyncio.gather(
-            self._with_payloads(clean, found, collections, timeout_s), _learnt(salience_of, tenant, _ids(clean), rest_ids)
-        )
+        said, learnt = await asyncio.gather(contents.of(clean, timeout_s=timeout_s), _learnt(salience_of, tenant, _ids(clean), rest_ids))
+        candidates = _saying(clean, said)
         known = learnt.known
         if places.any and (guests := union.guests(learnt.log_odds, places)):
-            more, late = await asyncio.gather(
-                self._with_payloads(guests, found, collections, timeout_s), _learnt(salience_of, tenant, _ids(guests))
-            )
-            candidates, known = candidates + more, {**known, **late.known}
+            said, late = await asyncio.gather(contents.of(guests, timeout_s=timeout_s), _learnt(salience_of, tenant, _ids(guests)))
+            candidates, known = candidates + _saying(guests, said), {**known, **late.known}
         return Candidates(candidates, tuple(searched), known)
 
-    def _request(self, query: Query, searched: Searched) -> SearchRequest | None:
+    def _request(self, query: Query, searched: Searched, *, alone: bool) -> SearchRequest | None:
         terms = self._analyzer.analyze_query(query.text, searched.languages) if query.text else ()
         dense = query.vector_for(searched.collection)
         if dense is None and not terms:
@@ -174,30 +179,18 @@ class CandidateFinder:
             depth=max(self._depth, query.candidate_count),
             # What salience or chance may bring in is chosen among all.
             best=None if query.places.any else Best(query.candidate_count, query.fragmentation),
-        )
-
-    async def _with_payloads(
-        self, pool: Sequence[PoolMember], found: Sequence[Found], collections: Mapping[str, Collection], timeout_s: float
-    ) -> tuple[Candidate, ...]:
-        points = {one.collection: {point.memory_id: point for point in one.result.points} for one in found}
-        lacking: dict[str, list[str]] = {}
-        for member in pool:
-            if member.hit.memory_id not in points[member.collection]:
-                lacking.setdefault(member.collection, []).append(member.hit.memory_id)
-        asked = [collections[name] for name in lacking]
-        reads = (self._store.retrieve(one.index, one.generation, lacking[one.name], timeout_s=timeout_s) for one in asked)
-        for one, read in zip(asked, await asyncio.gather(*reads), strict=True):
-            points[one.name].update(read)
-        # A memory that was deleted since the search is left out.
-        return tuple(
-            Candidate(member, collections[member.collection].generation, point)
-            for member in pool
-            if (point := points[member.collection].get(member.hit.memory_id)) is not None
+            # Of several searches most hits end up outside the pool: their points would be read for nothing.
+            with_points=alone and not query.places.any and self._contents.lacks_often,
         )
 
 
 async def _learnt(salience_of: SalienceOf | None, tenant: str, memory_ids: Sequence[str], rest_ids: Sequence[str] = ()) -> Learnt:
     return Learnt({}, {}) if salience_of is None or not (memory_ids or rest_ids) else await salience_of(tenant, memory_ids, rest_ids)
+
+
+def _saying(pool: Sequence[PoolMember], contents: Sequence[bytes | None]) -> tuple[Candidate, ...]:
+    # A memory that was deleted since the search has none.
+    return tuple(Candidate(member, content) for member, content in zip(pool, contents, strict=True) if content is not None)
 
 
 def _ids(pool: Sequence[PoolMember]) -> list[str]:

@@ -74,9 +74,7 @@ class Engine:
                 failpoint("engine.project.after")
                 return None
             case protocol.Search(requests):
-                # Of several searches most hits end up outside the pool: their payloads would be read for nothing.
-                alone = len(requests) == 1
-                return [self._shard(each.index).search(each, with_points=alone and each.best is not None) for each in requests]
+                return [self._shard(each.index).search(each) for each in requests]
             case protocol.Retrieve(index, generation, memory_ids, with_vectors):
                 return self._shard(index).retrieve(generation, memory_ids, with_vectors=with_vectors)
             case protocol.Scroll(index, generation, condition, limit, after):

@@ -10,12 +10,12 @@ import qdrant_edge as edge
 
 from ...operations import (
     DeleteGeneration,
-    DeletePoints,
     Operation,
     Payload,
     ReplacePayloads,
     UpsertPoints,
     point_id,
+    touched,
 )
 from ..branches import Label
 from ..schema import HIT_KEYS, KIND_KEY, TENANT_KEY
@@ -68,18 +68,11 @@ class Labels:
         self._follow(operation)
         if not self._known:
             return
-        match operation:
-            case UpsertPoints(_, points):
-                names = [(point.generation, point.memory_id) for point in points]
-            case ReplacePayloads(_, generation, payloads):
-                names = [(generation, memory_id) for memory_id in payloads]
-            case DeletePoints(_, generation, memory_ids):
-                names = [(generation, memory_id) for memory_id in memory_ids]
-            case DeleteGeneration():
+        for generation, memory_id in touched(operation):
+            if memory_id is None:
                 self._known.clear()
-                return
-        for generation, memory_id in names:
-            self._known.pop(point_id(generation, memory_id).replace("-", ""), None)
+            else:
+                self._known.pop(point_id(generation, memory_id).replace("-", ""), None)
 
     def remember(self, operation: Operation) -> None:
         """Remembers the points that an operation has just written: a search need not read them."""

@@ -29,8 +29,8 @@ class Searcher:
         self._dense = DenseBranch(shard, used)
         self._lexical = LexicalBranch(shard)
 
-    def search(self, request: SearchRequest, *, with_points: bool) -> BranchResult:
-        """Runs both branches and asks each for what only the other one found; the hits' payloads come along if asked for."""
+    def search(self, request: SearchRequest) -> BranchResult:
+        """Runs both branches and asks each for what only the other one found."""
         vector, condition = request.dense, self._condition(request)
         dense = lexical = None
         similarities: Mapping[str, float] = {}
@@ -58,7 +58,7 @@ class Searcher:
         merged = branches.merged(
             dense, lexical, similarities=similarities, lexicals=lexicals, labels=labels, best_coverage=coverage, best=request.best
         )
-        if not with_points:
+        if not request.with_points:
             return merged
         wanted = {hit.memory_id for hit in merged.hits}
         kept = [point for point, label in labels.items() if label.memory_id in wanted]

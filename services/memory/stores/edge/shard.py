@@ -133,9 +133,9 @@ class Shard:
             point = point_id(projection.generation, memory_id)
             self._shard.update(edge.UpdateOperation.set_payload_by_filter(older_than(value.sequence, point), projected_payload(value)))
 
-    def search(self, request: SearchRequest, *, with_points: bool = False) -> BranchResult:
-        """Runs both branches and asks each for what only the other one found; the hits' payloads come along if asked for."""
-        return self._searcher.search(request, with_points=with_points)
+    def search(self, request: SearchRequest) -> BranchResult:
+        """Runs both branches and asks each for what only the other one found."""
+        return self._searcher.search(request)
 
     def retrieve(self, generation: str, memory_ids: Sequence[str], *, with_vectors: bool) -> list[StoredPoint]:
         """Reads points by `memory_id`; those that do not exist are left out."""
