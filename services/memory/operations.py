@@ -147,9 +147,14 @@ def _namespace(generation: str) -> uuid.UUID:
     return uuid.uuid5(_POINT_NAMESPACE, generation)
 
 
-def point_id(generation: str, memory_id: str) -> str:
+def point_uuid(generation: str, memory_id: str) -> uuid.UUID:
     """Returns the store's own id of a memory: UUIDv5 of the generation and `memory_id`."""
-    return str(uuid.uuid5(_namespace(generation), memory_id))
+    return uuid.uuid5(_namespace(generation), memory_id)
+
+
+def point_id(generation: str, memory_id: str) -> str:
+    """Returns `point_uuid` as text."""
+    return str(point_uuid(generation, memory_id))
 
 
 def stored_payload(generation: str, memory_id: str, payload: Payload) -> dict[str, Any]:

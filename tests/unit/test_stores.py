@@ -16,7 +16,7 @@ from services.memory.persistence.locks import hold
 from services.memory.store import StoreState
 from services.memory.stores import branches
 from services.memory.stores.availability import Availability
-from services.memory.stores.branches import Found, Label
+from services.memory.stores.branches import Label, Listed
 from services.memory.stores.edge.lanes import READS_BEFORE_A_WRITE, Lane, Lanes
 
 
@@ -64,11 +64,27 @@ def test_coverage_counts_groups_and_not_variants() -> None:
     assert branches.coverage([], [1]) == 0.0
 
 
+@pytest.mark.parametrize(
+    ("hits", "best_first"),
+    [
+        ([], []),
+        ([("a", 3.0), ("b", 2.0), ("c", 1.0)], ["a", "b", "c"]),
+        ([("c", 3.0), ("b", 2.0), ("a", 2.0)], ["c", "a", "b"]),
+        ([("c", 1.0), ("b", 2.0), ("a", 3.0)], ["a", "b", "c"]),
+    ],
+)
+def test_hits_are_ordered_by_value_and_equal_ones_by_point(hits: list[tuple[str, float]], best_first: list[str]) -> None:
+    listed = Listed.ordered(hits)
+    assert listed.points == best_first
+    assert list(listed.items()) == [(point, dict(hits)[point]) for point in best_first]
+    assert bool(listed) == bool(hits)
+
+
 def test_merged_hits_have_both_values_and_the_ranks_of_their_lists() -> None:
     labels = {name: Label(f"memory-{name}", "TEXT") for name in "abc"}
     result = branches.merged(
-        [Found("a", 0.9), Found("b", 0.8), Found("gone", 0.7)],
-        [Found("b", 5.0), Found("c", 4.0)],
+        Listed(["a", "b", "gone"], [0.9, 0.8, 0.7]),
+        Listed(["b", "c"], [5.0, 4.0]),
         similarities={"c": 0.1},
         lexicals={},
         labels=labels,

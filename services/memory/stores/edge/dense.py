@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from typing import cast
+from uuid import UUID
 
 import qdrant_edge as edge
 
 from ...operations import Float32Array
-from ..branches import Found
 from ..schema import DENSE
 from .filters import having
 from .layout import Current
-from .records import found
+from .records import Hits, found
 
 _EXACT = edge.SearchParams(exact=True)
 _LINKED = edge.SearchParams(hnsw_ef=512)
@@ -34,7 +34,7 @@ class DenseBranch:
         self._scanned = used.scanned
         self._has_graph = used.graph_points > 0
 
-    def nearest(self, vector: Float32Array, condition: edge.Filter | None, limit: int) -> list[Found]:
+    def nearest(self, vector: Float32Array, condition: edge.Filter | None, limit: int) -> Hits:
         """Returns the `limit` nearest points that match; all of them are found, unless the shard has a graph.
 
         A scan is wide enough if no point that it left out can be among them; if a wider one is not
@@ -48,14 +48,14 @@ class DenseBranch:
                 return found(hits[:limit])
         return found(self._query(vector, condition, limit))
 
-    def beyond(self, listed: Sequence[Found]) -> float:
+    def beyond(self, listed: Hits) -> float:
         """Returns what no cosine exceeds of a point that `nearest` could have listed and did not."""
         # A graph misses some.
-        return 1.0 if self._has_graph or not listed else listed[-1].value
+        return 1.0 if self._has_graph or not listed else listed.values[-1]
 
-    def values(self, vector: Float32Array, point_ids: Sequence[str] | set[str]) -> list[Found]:
-        """Returns these points with their cosines, nearest first."""
-        return found(self._query(vector, having(point_ids), len(point_ids))) if point_ids else []
+    def values(self, vector: Float32Array, point_ids: Sequence[UUID]) -> dict[int, float]:
+        """Returns the cosines of those of these points that exist."""
+        return dict(found(self._query(vector, having(point_ids), len(point_ids))).items()) if point_ids else {}
 
     def _rescored(
         self, vector: Float32Array, condition: edge.Filter | None, width: int, params: edge.SearchParams = _EXACT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from uuid import UUID
 
 import numpy as np
 import qdrant_edge as edge
@@ -31,7 +32,7 @@ def within(generation: str, condition: StoreFilter | None = None) -> edge.Filter
     return edge.Filter(must=[tenant, *parts])
 
 
-def having(point_ids: Iterable[str]) -> edge.Filter:
+def having(point_ids: Iterable[str | UUID]) -> edge.Filter:
     """Returns the filter of the points with these ids."""
     return edge.Filter(must=[edge.HasIdCondition(set(point_ids))])
 

@@ -14,12 +14,13 @@ from ...operations import (
     Payload,
     ReplacePayloads,
     UpsertPoints,
-    point_id,
+    point_uuid,
     touched,
 )
 from ..branches import Label
 from ..schema import HIT_KEYS, KIND_KEY, TENANT_KEY
 from .filters import within
+from .records import Hits
 
 FACET_LIMIT = 1_000_000
 """Most values of a field that are counted."""
@@ -39,17 +40,17 @@ class Labels:
         """Remembers nothing yet."""
         self._shard = shard
         self._capacity = capacity
-        self._known: dict[str, Label] = {}
+        self._known: dict[int, Label] = {}
         self._kinds: dict[str, set[str]] = {}
         self._generations: set[str] | None = None
 
-    def of(self, point_ids: Sequence[str]) -> dict[str, Label]:
-        """Returns the labels of points by id (hexadecimal, without dashes); a point that does not exist has none."""
-        unknown = [point for point in point_ids if point not in self._known]
+    def of(self, hits: Hits) -> dict[int, Label]:
+        """Returns the labels of points; one that does not exist has none."""
+        unknown = [point_id for point, point_id in zip(hits.points, hits.ids, strict=True) if point not in self._known]
         if unknown:
             self._make_room(len(unknown))
             self._read(unknown)
-        return {point: self._known[point] for point in point_ids if point in self._known}
+        return {point: self._known[point] for point in hits.points if point in self._known}
 
     def kinds_of(self, generation: str) -> Set[str]:
         """Returns the content kinds of a generation's points; one that is gone may still be among them."""
@@ -72,7 +73,7 @@ class Labels:
             if memory_id is None:
                 self._known.clear()
             else:
-                self._known.pop(point_id(generation, memory_id).replace("-", ""), None)
+                self._known.pop(point_uuid(generation, memory_id).int, None)
 
     def remember(self, operation: Operation) -> None:
         """Remembers the points that an operation has just written: a search need not read them."""
@@ -80,7 +81,7 @@ class Labels:
             self._make_room(len(operation.points))
             for point in operation.points:
                 label = Label(point.memory_id, point.payload.get(KIND_KEY, ""))
-                self._known[point_id(point.generation, point.memory_id).replace("-", "")] = label
+                self._known[point_uuid(point.generation, point.memory_id).int] = label
 
     def _follow(self, operation: Operation) -> None:
         """Keeps up with the kinds and generations that were asked for."""
@@ -111,9 +112,9 @@ class Labels:
         if len(self._known) + count > self._capacity:
             self._known.clear()
 
-    def _read(self, point_ids: Sequence[str]) -> None:
+    def _read(self, point_ids: Sequence[UUID]) -> None:
         wanted = cast("list[edge.PointId]", point_ids)
         for record in self._shard.retrieve(wanted, with_payload=HIT_KEYS, with_vector=False):
             payload = record.payload or {}
             label = Label(payload["memory_id"], payload.get(KIND_KEY, ""))
-            self._known[cast("UUID", record.id).hex] = label
+            self._known[cast("UUID", record.id).int] = label

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
+from uuid import UUID
 
 import qdrant_edge as edge
 
 from ...store import SearchRequest
 from .. import branches
-from ..branches import Found
 from ..schema import LEXICAL
 from .filters import having, within
-from .records import found
+from .records import Hits, found
 
 
 class LexicalBranch:
@@ -23,8 +23,8 @@ class LexicalBranch:
         self._shard = shard
 
     def listed(
-        self, request: SearchRequest, condition: edge.Filter | None, limit: int, others: Sequence[str] = ()
-    ) -> tuple[list[Found], Mapping[str, float]]:
+        self, request: SearchRequest, condition: edge.Filter | None, limit: int, others: Sequence[UUID] = ()
+    ) -> tuple[Hits, Mapping[int, float]]:
         """Returns the best hits, best first, and the values of those points among `others` that have a term."""
         ids = branches.term_ids(request.terms)
         query = edge.Query.Nearest(edge.SparseVector(ids, [1.0] * len(ids)), using=LEXICAL)
@@ -36,9 +36,9 @@ class LexicalBranch:
         # In one call, because the engine then counts the generation's terms once.
         queries = [asked(limit, condition), *([asked(len(others), having(others))] if others else [])]
         best, *values = self._shard.query_batch(edge.QueryBatchRequest(queries))
-        return branches.ordered(found(best)), dict(found(values[0])) if values else {}
+        return found(best), dict(found(values[0]).items()) if values else {}
 
-    def coverage(self, request: SearchRequest, point_id: str) -> float:
+    def coverage(self, request: SearchRequest, point_id: UUID) -> float:
         """Returns the share of the query's terms that a point holds, [0, 1]; 0 for one that does not exist."""
         best = self._shard.retrieve([point_id], with_payload=False, with_vector=[LEXICAL])
         if not best:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from uuid import UUID
 
 import msgspec
 import qdrant_edge as edge
@@ -10,13 +11,14 @@ import qdrant_edge as edge
 from ... import pooling
 from ...store import Best, BranchResult, SearchRequest
 from .. import branches
-from ..branches import Found
 from .dense import DenseBranch
 from .filters import within
 from .labels import Labels
 from .layout import Current
 from .lexical import LexicalBranch
-from .records import read
+from .records import Hits, read
+
+_NOTHING = Hits((), (), ())
 
 
 class Searcher:
@@ -33,18 +35,18 @@ class Searcher:
         """Runs both branches and asks each for what only the other one found."""
         vector, condition = request.dense, self._condition(request)
         dense = lexical = None
-        similarities: Mapping[str, float] = {}
-        lexicals: Mapping[str, float] = {}
+        similarities: Mapping[int, float] = {}
+        lexicals: Mapping[int, float] = {}
         if vector is not None:
-            dense = self._listed(request, lambda depth: branches.ordered(self._dense.nearest(vector, condition, depth)))
+            dense = self._listed(request, lambda depth: self._dense.nearest(vector, condition, depth))
         if request.terms and dense is not None:
-            lexical, lexicals = self._lexical.listed(request, condition, request.depth, [hit.point_id for hit in dense])
+            lexical, lexicals = self._lexical.listed(request, condition, request.depth, dense.ids)
         elif request.terms:
             lexical = self._listed(request, lambda depth: self._lexical.listed(request, condition, depth)[0])
-        coverage = self._lexical.coverage(request, lexical[0].point_id) if lexical else 0.0
-        labels = self._labels.of([hit.point_id for hit in dense or lexical or ()])
+        coverage = self._lexical.coverage(request, lexical.ids[0]) if lexical else 0.0
+        labels = self._labels.of(dense or lexical or _NOTHING)
         if vector is not None and dense and lexical:
-            alone = branches.contenders(
+            places = branches.contenders(
                 dense,
                 lexical,
                 lexicals=lexicals,
@@ -53,15 +55,16 @@ class Searcher:
                 best=request.best,
                 highest_similarity=self._dense.beyond(dense),
             )
-            similarities = dict(self._dense.values(vector, alone))
-            labels |= self._labels.of(list(alone))
+            alone = lexical.at(places)
+            similarities = self._dense.values(vector, alone.ids)
+            labels |= self._labels.of(alone)
         merged = branches.merged(
             dense, lexical, similarities=similarities, lexicals=lexicals, labels=labels, best_coverage=coverage, best=request.best
         )
         if not request.with_points:
             return merged
         wanted = {hit.memory_id for hit in merged.hits}
-        kept = [point for point, label in labels.items() if label.memory_id in wanted]
+        kept = [UUID(int=point) for point, label in labels.items() if label.memory_id in wanted]
         return msgspec.structs.replace(merged, points=tuple(read(self._shard, kept)))
 
     def _condition(self, request: SearchRequest) -> edge.Filter | None:
@@ -70,14 +73,14 @@ class Searcher:
             return None
         return within(request.generation, request.filter)
 
-    def _listed(self, request: SearchRequest, branch: Callable[[int], list[Found]]) -> list[Found]:
+    def _listed(self, request: SearchRequest, branch: Callable[[int], Hits]) -> Hits:
         """Lists a branch: not beyond the best hits where it alone decides which these are."""
         best = request.best
         if best is None or best.count + 1 >= request.depth or not self._decides_alone(request, best):
             return branch(request.depth)
         hits = branch(best.count + 1)
         # Which of equal hits the engine lists is chance: those at the end have to be seen together.
-        torn = len(hits) > best.count and hits[-1].value == hits[-2].value
+        torn = len(hits) > best.count and hits.values[-1] == hits.values[-2]
         return branch(request.depth) if torn else hits
 
     def _decides_alone(self, request: SearchRequest, best: Best) -> bool:

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from .. import branches
-from ..branches import Found
+from ..branches import Listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +27,10 @@ class Scores:
         terms: list[int] = self.postings["terms"][row].as_py()
         return terms
 
-    def best(self, allowed: frozenset[str] | None, limit: int) -> list[Found]:
+    def best(self, allowed: frozenset[str] | None, limit: int) -> Listed[str]:
         """Returns the best points among `allowed` (None = all), best first."""
-        hits = (Found(point, value) for point, value in self.values.items() if allowed is None or point in allowed)
-        return branches.ordered(hits)[:limit]
+        hits = Listed.ordered((point, value) for point, value in self.values.items() if allowed is None or point in allowed)
+        return Listed(hits.points[:limit], hits.values[:limit])
 
 
 def scores(postings: pa.Table, *, generation_size: int, terms: Sequence[int]) -> Scores:

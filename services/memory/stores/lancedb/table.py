@@ -31,7 +31,7 @@ from ...operations import (
 )
 from ...store import BranchResult, Page, SearchRequest, StoredPoint
 from .. import branches
-from ..branches import Found, Label
+from ..branches import Label, Listed
 from . import filters, lexical, rows, tags
 from .tags import Leaf
 
@@ -119,7 +119,7 @@ class IndexTable:
             dense = await self._dense(request, condition, labels)
         if request.terms:
             lexicals, listed = await self._lexical(request, condition)
-        missing = branches.only_in_first(listed or (), dense or ())
+        missing = branches.only_in_first(listed, dense)
         similarities = await self._similarities(request, missing, labels)
         return branches.merged(
             dense,
@@ -127,9 +127,7 @@ class IndexTable:
             similarities={} if dense is None else similarities,
             lexicals=lexicals.values if lexicals is not None else {},
             labels=labels,
-            best_coverage=branches.coverage(request.terms, lexicals.terms_of(listed[0].point_id))
-            if lexicals is not None and listed
-            else 0.0,
+            best_coverage=branches.coverage(request.terms, lexicals.terms_of(listed.points[0])) if lexicals is not None and listed else 0.0,
             best=request.best,
         )
 
@@ -199,16 +197,15 @@ class IndexTable:
 
         return await in_thread(meeting)
 
-    async def _dense(self, request: SearchRequest, condition: str, labels: dict[str, Label]) -> list[Found]:
+    async def _dense(self, request: SearchRequest, condition: str, labels: dict[str, Label]) -> Listed[str]:
         query = self._table.query().nearest_to(request.dense).distance_type("cosine").column("dense").bypass_vector_index()
         table = await query.where(condition).select([*rows.LABEL_COLUMNS, "_distance"]).limit(request.depth).to_arrow()
         _note(labels, table)
-        return branches.ordered(
-            Found(point, 1.0 - distance)
-            for point, distance in zip(table["point_id"].to_pylist(), table["_distance"].to_pylist(), strict=True)
+        return Listed.ordered(
+            (point, 1.0 - distance) for point, distance in zip(table["point_id"].to_pylist(), table["_distance"].to_pylist(), strict=True)
         )
 
-    async def _lexical(self, request: SearchRequest, condition: str) -> tuple[lexical.Scores, list[Found]]:
+    async def _lexical(self, request: SearchRequest, condition: str) -> tuple[lexical.Scores, Listed[str]]:
         terms = branches.term_ids(request.terms)
         having = filters.having_terms(terms)
         size = await self._table.count_rows(filters.within(request.generation))

@@ -12,7 +12,7 @@ from qdrant_client import AsyncQdrantClient, models
 
 from ...store import BranchResult, SearchRequest
 from .. import branches
-from ..branches import Found, Label
+from ..branches import Label, Listed
 from ..schema import DENSE, HIT_KEYS, LEXICAL
 from .filters import Filters, having
 
@@ -20,8 +20,8 @@ from .filters import Filters, having
 class _Branches(NamedTuple):
     """What one search found in its own branches; None for a branch that was not asked."""
 
-    dense: list[Found] | None
-    lexical: list[Found] | None
+    dense: Listed[str] | None
+    lexical: Listed[str] | None
 
 
 class Searches:
@@ -66,8 +66,8 @@ class Searches:
     async def _lacking(
         self,
         request: SearchRequest,
-        listed: list[Found] | None,
-        other: list[Found] | None,
+        listed: Listed[str] | None,
+        other: Listed[str] | None,
         *,
         dense: bool,
     ) -> Mapping[str, float]:
@@ -79,14 +79,14 @@ class Searches:
             return {}
         make = self._dense_query if dense else self._lexical_query
         answers = await self._batch([(request.index, make(request, having(ids), len(ids)))])
-        return dict(answers[0])
+        return dict(answers[0].items())
 
-    async def _coverage(self, request: SearchRequest, lexical: list[Found] | None) -> float:
+    async def _coverage(self, request: SearchRequest, lexical: Listed[str] | None) -> float:
         if not lexical:
             return 0.0
         best = await self._client.retrieve(
             request.index,
-            [lexical[0].point_id],
+            [lexical.points[0]],
             with_payload=False,
             with_vectors=[LEXICAL],
             timeout=self._timeout,
@@ -97,23 +97,23 @@ class Searches:
             return 0.0
         return branches.coverage(request.terms, sparse.indices)
 
-    async def _batch(self, queries: Sequence[tuple[str, models.QueryRequest]]) -> list[list[Found]]:
+    async def _batch(self, queries: Sequence[tuple[str, models.QueryRequest]]) -> list[Listed[str]]:
         """Runs queries, one message for each index, and returns their hits in order."""
         places: dict[str, list[int]] = defaultdict(list)
         for place, (index, _) in enumerate(queries):
             places[index].append(place)
-        answers: list[list[Found]] = [[] for _ in queries]
+        answers: list[Listed[str]] = [Listed((), ())] * len(queries)
         for index, positions in places.items():
             responses = await self._client.query_batch_points(index, [queries[place][1] for place in positions], timeout=self._timeout)
             for place, response in zip(positions, responses, strict=True):
-                answers[place] = branches.ordered(self._noted(hit) for hit in response.points)
+                answers[place] = Listed.ordered(self._noted(hit) for hit in response.points)
         return answers
 
-    def _noted(self, hit: models.ScoredPoint) -> Found:
+    def _noted(self, hit: models.ScoredPoint) -> tuple[str, float]:
         point = str(hit.id)
         if hit.payload:
             self._labels[point] = Label(hit.payload["memory_id"], hit.payload.get("content_kind", ""))
-        return Found(point, hit.score)
+        return point, hit.score
 
     def _branch_queries(self, request: SearchRequest) -> list[models.QueryRequest]:
         condition = self._filters.within(request.generation, request.filter)
