@@ -60,6 +60,17 @@ def test_what_hits_are_worth_is_what_a_full_reading_says_over_buckets_channels_d
     assert found[IDS[5]].outside_log_odds > 0.0 > found[IDS[4]].outside_log_odds
 
 
+def test_last_retrievals_are_those_of_a_full_reading(ledger: LedgerFile) -> None:
+    assert reading.last_retrievals(ledger.connection, "t", IDS) == {}
+    learn(ledger)
+    found = reading.last_retrievals(ledger.connection, "t", IDS)
+    assert {one: found.get(one) for one in IDS} == {one: known.last_retrieved_us for one, known in ledger.salience().items()}
+    assert IDS[5] not in found, "a pin is no retrieval"
+    assert len(set(found.values())) > 1
+    assert reading.last_retrievals(ledger.connection, "t", IDS[:1]) == {IDS[0]: found[IDS[0]]}
+    assert reading.last_retrievals(ledger.connection, "other", IDS) == {}
+
+
 def test_a_hit_that_is_named_twice_is_worth_no_more(ledger: LedgerFile) -> None:
     learn(ledger)
     assert worths(ledger, IDS[0], IDS[0]) == {IDS[0]: full_worths(ledger)[IDS[0]]}

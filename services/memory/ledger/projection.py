@@ -122,8 +122,9 @@ def _next(
         by_tenant.setdefault(tenant, []).append(memory_id)
     values: dict[tuple[str, str], dict[str, ProjectedSalience]] = {}
     for tenant, memory_ids in by_tenant.items():
-        for memory_id, known in reading.read(connection, tenant, memory_ids, now_s, rule).items():
-            value = ProjectedSalience(known.reading.salience, known.last_retrieved_us, found[tenant, memory_id])
+        retrieved = reading.last_retrievals(connection, tenant, memory_ids)
+        for memory_id, worth in reading.worths(connection, tenant, memory_ids, now_s, rule).items():
+            value = ProjectedSalience(worth.salience, retrieved.get(memory_id), found[tenant, memory_id])
             for place in places[tenant, memory_id]:
                 values.setdefault(place, {})[memory_id] = value
     return values, last, journal.last_seq(connection)

@@ -112,6 +112,16 @@ def worths(connection: sqlite3.Connection, tenant: str, memory_ids: Sequence[str
     return {memory_id: readings.worth(*one, pinned=memory_id in pinned) for memory_id, one in found.items()}
 
 
+def last_retrievals(connection: sqlite3.Connection, tenant: str, memory_ids: Sequence[str]) -> dict[str, int]:
+    """Reads when memories were last retrieved, in microseconds since the epoch; one of which that is not known is left out."""
+    rows = connection.execute(
+        "SELECT memory_id, max(last_us) FROM salience_state WHERE tenant = :tenant AND memory_id IN (SELECT value FROM json_each(:ids))"
+        " GROUP BY memory_id",
+        {"tenant": tenant, "ids": json.dumps(list(memory_ids))},
+    )
+    return dict(rows.fetchall())
+
+
 def log_odds(connection: sqlite3.Connection, tenant: str, memory_ids: Sequence[str], time_s: float, rule: SalienceRule) -> dict[str, float]:
     """Reads the log-odds of stored memories, those of `read`; a memory about which nothing was learnt is left out: its are 0.
 
