@@ -26,7 +26,7 @@ def test_whatever_order_a_seed_gives_nothing_is_lost_or_doubled() -> None:
     done = simulate(range(SEEDS))
     print(f"\n{done}")
     assert not done.violations, str(done)
-    for happened in ("calls", "events", "crashes", "power cuts", "engine deaths", "clock jumps", "calls gone whole"):
+    for happened in ("calls", "events", "crashes", "power cuts", "engine deaths", "clock jumps", "calls gone whole", "searches"):
         assert done.steps[happened], f"no {happened} in {SEEDS} seeds"
 
 

@@ -314,6 +314,13 @@ def sample(running: Echo, name: str, kind: str, **labels: str) -> float | None:
     return running.registry.get_sample_value(name, {"service": SERVICE, "method": kind, **labels})
 
 
+async def test_a_server_waits_for_the_calls_of_all_methods_at_once() -> None:
+    """A task for each method would be looked at with every call; health and reflection would have four of their own."""
+    async with echo():
+        waiting = [task.get_coro().__qualname__ for task in asyncio.all_tasks() if "_request" in task.get_coro().__qualname__]
+    assert waiting == ["AioServer._request_call"]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 async def test_calls_are_counted_by_code_and_timed(kind: str) -> None:
     async with echo() as running:

@@ -11,6 +11,7 @@ from atlas.errors import DependencyDownError, NotFoundError, UnsupportedError
 from atlas.failpoints import failpoint
 from services.memory.store import (
     READ_TIMEOUT_S,
+    BranchHit,
     BranchResult,
     DeleteGeneration,
     DeletePoints,
@@ -70,6 +71,7 @@ class ModelEngine:
         self._shelf = shelf
         self._chance = chance
         self._death = death
+        self._ways = random.Random("ways of searches, which leave the order of everything else as it is")
         self._ensured: set[str] = set()
         self._back = asyncio.Event()
         self._back.set()
@@ -167,7 +169,17 @@ class ModelEngine:
         return len(self._ids(index, generation, condition))
 
     async def search(self, requests: Sequence[SearchRequest], *, timeout_s: float = READ_TIMEOUT_S) -> list[BranchResult]:
-        raise UnsupportedError("the model engine does not search")
+        """Finds every point of a generation, all alike; what it saw is a while under way."""
+        results = []
+        for request in requests:
+            await self._turn(request.index)
+            await asyncio.sleep(self._ways.expovariate(2000))
+            ids = self._ids(request.index, request.generation, None)
+            points = [StoredPoint(one, dict(self._shelf.points[request.index, request.generation, one].payload)) for one in ids]
+            hits = [BranchHit(one.memory_id, one.payload["content_kind"], 0.5, 0.0, rank, None) for rank, one in enumerate(points, 1)]
+            results.append(BranchResult(tuple(hits), 0.0, 0.0, tuple(points) if request.with_points else ()))
+            await asyncio.sleep(self._ways.expovariate(500))
+        return results
 
     async def facet(
         self, index: str, generation: str, key: str, condition: StoreFilter | None, *, timeout_s: float = READ_TIMEOUT_S

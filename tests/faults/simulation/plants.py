@@ -14,6 +14,7 @@ from services.memory.ledger import recording
 from services.memory.persistence import journal, replay, writer
 from services.memory.persistence.durability import Durability
 from services.memory.persistence.journal import Entry
+from services.memory.search.contents import ContentCache, Reading
 
 from .engine import ModelEngine
 
@@ -112,8 +113,31 @@ def no_sweep() -> Iterator[None]:
         yield
 
 
-PLANTS: dict[str, Callable[[], Any]] = {
-    function.__name__.replace("_", "-"): function
-    for function in (no_request_guard, no_event_guard, no_journal_order, no_flush, no_replay, no_sync_before_deletions, no_sync, no_sweep)
-}
+@contextmanager
+def no_forgetting() -> Iterator[None]:
+    """What memories said before they were written is kept."""
+    with patch.object(ContentCache, "_forget", lambda self, changed: None):
+        yield
+
+
+@contextmanager
+def no_overtaking() -> Iterator[None]:
+    """What a search read while it was written is kept."""
+    with patch.object(Reading, "is_current", lambda self, key: True):
+        yield
+
+
+_GUARDS = (
+    no_request_guard,
+    no_event_guard,
+    no_journal_order,
+    no_flush,
+    no_replay,
+    no_sync_before_deletions,
+    no_sync,
+    no_sweep,
+    no_forgetting,
+    no_overtaking,
+)
+PLANTS: dict[str, Callable[[], Any]] = {function.__name__.replace("_", "-"): function for function in _GUARDS}
 """By the name that the command line takes."""

@@ -9,7 +9,7 @@ import random
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -19,10 +19,10 @@ from typing import Any
 
 from atlas.errors import InvalidInputError
 from services.memory.search.analyzer import Analyzer
-from tests.rpc.memory_part import Memory, create
+from tests.rpc.memory_part import Memory, create, id_of, query
 
 from ..comparison import Stored, check, read
-from ..expected import ViolationError, require
+from ..expected import COLLECTION, ViolationError, require
 from ..logs import quiet
 from ..oracle import Caller, Tally, settle
 from .disk import template
@@ -88,6 +88,34 @@ class SimulatedCaller(Caller):
         return first
 
 
+@dataclass
+class Searcher:
+    """Searches without a pause, and wants of every search what was acknowledged before it, or what was written since."""
+
+    memory: Memory
+    callers: Sequence[Caller]
+    chance: random.Random
+    count: int = 0
+
+    async def search(self) -> None:
+        while True:
+            begun = [(caller, caller.state, len(caller.history) - _under_way(caller)) for caller in self.callers]
+            request = query("text", collections=[COLLECTION], candidate_count=50)
+            found = {one.memory.memory_id: one.memory.text for one in (await self.memory.memories.QueryMemories(request)).candidates}
+            for caller, state, number in begun:
+                states = [state, *(step.after for step in caller.history[number:])]
+                for name in {name for one in states for name in one}:
+                    may_say = {one[name].text if name in one else None for one in states}
+                    require(found.pop(id_of(name), None) in may_say, f"a search says of {name} what it was before, or does not find it")
+            require(not found, f"a search finds what nobody has: {sorted(found.values())}")
+            self.count += 1
+            await asyncio.sleep(self.chance.expovariate(300))
+
+
+def _under_way(caller: Caller) -> int:
+    return sum(step.acknowledged is None for step in caller.history[-1:])
+
+
 def _said(answer: Any) -> list[Any]:
     if hasattr(answer, "deleted_count") and not hasattr(answer, "results"):
         return [answer.deleted_count]
@@ -125,6 +153,9 @@ class Simulation:
             SimulatedCaller(nobody, self._tally, f"c{number}", random.Random(f"{seed} {number}"), self._time, names=5, most=3)
             for number in range(CALLERS)
         ]
+        # Chance of its own: the other seeds go as they went before there were searches.
+        self._searches = random.Random(f"{seed} with searches")
+        self._searching = self._searches.random() < 0.5
         self._lost_power = False
         self._unsettled = False
 
@@ -153,7 +184,16 @@ class Simulation:
             caller.begin_anew(caller.state)
         jumps = asyncio.ensure_future(self._jump())
         counts = [self._chance.randrange(1, 5) for _ in self._callers]
-        await asyncio.gather(*(_act(caller, count) for caller, count in zip(self._callers, counts, strict=True)))
+        acting = asyncio.gather(*(_act(caller, count) for caller, count in zip(self._callers, counts, strict=True)))
+        if self._searching:
+            searcher = Searcher(memory, self._callers, self._searches)
+            searching = asyncio.ensure_future(searcher.search())
+            await asyncio.wait((acting, searching), return_when=asyncio.FIRST_COMPLETED)
+            # A search that ended has found a violation.
+            await (acting if acting.done() else searching)
+            searching.cancel()
+            self._steps["searches"] += searcher.count
+        await acting
         jumps.cancel()
         stored = await read(memory, self._time)
         check(stored, {name: known for caller in self._callers for name, known in caller.state.items()})

@@ -23,6 +23,7 @@ from services.memory.ledger.metrics import LedgerMetrics
 from services.memory.ledger.projection import SalienceProjector
 from services.memory.persistence.writer import Writer
 from services.memory.search.analyzer import Analyzer
+from services.memory.search.contents import ContentCache
 from services.memory.settings import MemorySettings
 from services.memory.snapshots.manifest import Shelf as SnapshotShelf
 from services.memory.upkeep import flush_regularly
@@ -162,7 +163,8 @@ class Machine:
         deadlines.set_current(Deadline.after(1e12))
         database = watch.database = SimulatedDatabase(self.content, self.medium, self.chance)
         engine = watch.engine = ModelEngine(self.shelf, self.chance, death=self.death)
-        writer = Writer(database, engine)
+        contents = ContentCache(max_bytes=self.settings.content_cache_bytes, registry=new_registry())
+        writer = Writer(database, engine, changing=contents.changing)
         tasks = [asyncio.ensure_future(database.write_for_ever())]
         try:
             await startup.check_fingerprints(database, self.analyzer)
@@ -180,6 +182,7 @@ class Machine:
                 engine,
                 writer,
                 self.analyzer,
+                contents,
                 _Inline(),
                 projector,
                 metrics,
