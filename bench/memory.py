@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from uuid import uuid4
 
 from atlas.channel import call, open_channel
@@ -105,31 +106,73 @@ async def _measure(system: System, memory_count: int, call_count: int) -> None:
     questions = corpus.questions(call_count)
     async with calls_to(system.address(3), system.address(2)) as calls:
         vectors = await embedded(system.address(1), questions)
-        print(f"\n{call_count} calls of each kind, in turn, {memory_count} memories stored")
-        await measure(calls, questions, vectors, system)
+        searches = [Asked(question, vector) for question, vector in zip(questions, vectors, strict=True)]
+        runs = kinds_of(calls, system)
+        for title, order in (("in turn", _in_turn(searches, runs)), ("alone", _alone(searches, runs))):
+            print(f"\n{call_count} calls of each kind, {title}, {memory_count} memories stored")
+            await _measured(order, calls, system)
 
 
-async def measure(calls: Calls, questions: Sequence[str], vectors: Sequence[type_pb2.NamedVector], system: System) -> None:
-    """Makes one call of each kind for every question, and prints how long they took and what the processes spent on them."""
-    kinds = ("dense search", "search, both branches", "write-back, PROCESS_CRASH", "bare fsync of 4 KiB", "write-back, POWER_LOSS")
-    samples: dict[str, list[float]] = {kind: [] for kind in kinds}
-    spent: dict[str, dict[str, float]] = {kind: dict.fromkeys(("memory", "engine"), 0.0) for kind in kinds}
+@dataclass(slots=True)
+class Asked:
+    """A search, and what it found."""
+
+    question: str
+    vector: type_pb2.NamedVector
+    found: memory_pb2.QueryMemoriesResponse | None = None
+
+
+Run = Callable[[Asked], Awaitable[object]]
+"""Makes one call of a kind."""
+
+
+def kinds_of(calls: Calls, system: System) -> dict[str, Run]:
+    """What is measured, by name."""
+
+    async def fsync(_: Asked) -> None:
+        fsync_ms(system.data_dir / "probe")
+
+    def recorded(durability: str) -> Run:
+        async def record(asked: Asked) -> None:
+            assert asked.found is not None, "every search is made once before its calls are measured"
+            await calls.record(asked.found, asked.vector, durability)
+
+        return record
+
+    return {
+        "dense search": lambda asked: calls.search("", asked.vector),
+        "search, both branches": lambda asked: calls.search(asked.question, asked.vector),
+        "write-back, PROCESS_CRASH": recorded("PROCESS_CRASH"),
+        "bare fsync of 4 KiB": fsync,
+        "write-back, POWER_LOSS": recorded("POWER_LOSS"),
+    }
+
+
+def _in_turn(searches: Sequence[Asked], runs: Mapping[str, Run]) -> Iterator[tuple[str, Run, Asked]]:
+    """One call of each kind for every search, as services mix them: each finds the processors' caches full of the others."""
+    return ((name, run, asked) for asked in searches for name, run in runs.items())
+
+
+def _alone(searches: Sequence[Asked], runs: Mapping[str, Run]) -> Iterator[tuple[str, Run, Asked]]:
+    """All calls of a kind at a stretch, as load generators make them."""
+    return ((name, run, asked) for name, run in runs.items() for asked in searches)
+
+
+async def _measured(order: Iterable[tuple[str, Run, Asked]], calls: Calls, system: System) -> None:
+    """Makes calls one after the other, and prints how long they took and what the processes spent on them."""
+    samples: dict[str, list[float]] = {}
+    spent: dict[str, dict[str, float]] = {}
     counted = {name: process for name, process in processes.of(system).items() if name in ("memory", "engine")}
-
-    async def timed(kind: str, run: Callable[[], Awaitable[object]]) -> None:
+    for name, run, asked in order:
+        if asked.found is None:
+            # Not counted: what is measured finds its pages where a busy server has them.
+            asked.found = await calls.search(asked.question, asked.vector)
         before, begin = processes.cpu_ms(counted), time.perf_counter()
-        await run()
-        samples[kind].append((time.perf_counter() - begin) * 1e3)
-        for name, used in processes.cpu_ms(counted).items():
-            spent[kind][name] += used - before[name]
-
-    for question, vector in zip(questions, vectors, strict=True):
-        found = await calls.search(question, vector)  # not counted: what is measured finds its pages where a busy server has them
-        await timed(kinds[0], lambda vector=vector: calls.search("", vector))  # type: ignore[misc]  # a lambda with a default has no type
-        await timed(kinds[1], lambda question=question, vector=vector: calls.search(question, vector))  # type: ignore[misc]
-        await timed(kinds[2], lambda found=found, vector=vector: calls.record(found, vector, "PROCESS_CRASH"))  # type: ignore[misc]
-        samples[kinds[3]].append(fsync_ms(system.data_dir / "probe"))
-        await timed(kinds[4], lambda found=found, vector=vector: calls.record(found, vector, "POWER_LOSS"))  # type: ignore[misc]
+        await run(asked)
+        samples.setdefault(name, []).append((time.perf_counter() - begin) * 1e3)
+        for process, used in processes.cpu_ms(counted).items():
+            total = spent.setdefault(name, dict.fromkeys(counted, 0.0))
+            total[process] += used - before[process]
     _print(samples, spent)
 
 
@@ -162,5 +205,5 @@ def _print(samples: dict[str, list[float]], spent: dict[str, dict[str, float]]) 
     print(f"  {'':<28}{'min ms':>9}{'p25 ms':>9}{'p50 ms':>9}{'p99 ms':>9}   CPU ms a call")
     for kind, values in samples.items():
         found, ascending = percentiles(values), sorted(values)
-        cpu = ", ".join(f"{name} {total / len(values):.2f}" for name, total in spent[kind].items() if total)
+        cpu = "" if "fsync of" in kind else ", ".join(f"{name} {total / len(values):.2f}" for name, total in spent[kind].items())
         print(f"  {kind:<28}{ascending[0]:>9.2f}{ascending[len(ascending) // 4]:>9.2f}{found.p50_ms:>9.2f}{found.p99_ms:>9.2f}   {cpu}")
