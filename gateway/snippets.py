@@ -10,6 +10,7 @@ MAX_CHARACTERS = 320
 """Longest snippet, ellipses included."""
 
 _WORD = re.compile(r"[^\W_]+")
+_SPACE = re.compile(r"\s")
 # Scripts without spaces: each character is a word of its own.
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _STEM_CHARACTERS = 5
@@ -55,10 +56,13 @@ def _best_begin(text: str, stems: Mapping[str, int], length: int) -> int:
 
 
 def _matches(text: str, stems: Mapping[str, int]) -> Iterator[tuple[int, str]]:
-    for position, word in _words(text):
-        stem = _stem(word)
-        if stem in stems:
-            yield position, stem
+    if _CJK.search(text):
+        return ((position, stem) for position, word in _words(text) if (stem := _stem(word)) in stems)
+    folded = text.casefold()
+    if len(folded) != len(text):
+        # Some letters fold into two: then places in one text are not those in the other.
+        return ((match.start(), stem) for match in _WORD.finditer(text) if (stem := _stem(match.group())) in stems)
+    return ((match.start(), stem) for match in _WORD.finditer(folded) if (stem := match.group()[:_STEM_CHARACTERS]) in stems)
 
 
 def _stems(query: str) -> dict[str, int]:
@@ -82,7 +86,7 @@ def _words(text: str) -> Iterator[tuple[int, str]]:
 def _word_begin(text: str, position: int) -> int:
     if position == 0 or text[position - 1].isspace():
         return position
-    border = re.compile(r"\s").search(text, position, position + _LEAD_CHARACTERS)
+    border = _SPACE.search(text, position, position + _LEAD_CHARACTERS)
     return position if border is None else border.end()
 
 

@@ -37,6 +37,12 @@ def test_without_a_common_word_the_beginning_is_shown() -> None:
     assert shown.endswith("…")
 
 
+def test_letters_that_fold_into_two_move_no_place() -> None:
+    words = "Die Straße führt zum Gießbach. " * 20
+    assert "KALIBRIERUNG" in snippet(words + "Die KALIBRIERUNG driftet. " + words, "Kalibrierung")
+    assert "kalibrierung" in snippet(words + "Die kalibrierung driftet. " + words, "KALIBRIERUNG")
+
+
 def test_words_are_not_cut() -> None:
     words = set(FILLER.split())
     assert set(snippet(FILLER + FILLER, "harvest early").strip("…").split()) <= words
