@@ -56,12 +56,10 @@ def _best_begin(text: str, stems: Mapping[str, int], length: int) -> int:
 
 
 def _matches(text: str, stems: Mapping[str, int]) -> Iterator[tuple[int, str]]:
-    if _CJK.search(text):
-        return ((position, stem) for position, word in _words(text) if (stem := _stem(word)) in stems)
     folded = text.casefold()
-    if len(folded) != len(text):
-        # Some letters fold into two: then places in one text are not those in the other.
-        return ((match.start(), stem) for match in _WORD.finditer(text) if (stem := _stem(match.group())) in stems)
+    # Some letters fold into two: then places in one text are not those in the other.
+    if _CJK.search(text) or len(folded) != len(text):
+        return ((position, stem) for position, word in _words(text) if (stem := _stem(word)) in stems)
     return ((match.start(), stem) for match in _WORD.finditer(folded) if (stem := match.group()[:_STEM_CHARACTERS]) in stems)
 
 
