@@ -36,7 +36,7 @@ def delete(
     if as_json:
         print_json({"deleted_count": count})
     else:
-        console.print(f"deleted {count} memories")
+        console.print(f"deleted {count} {'memory' if count == 1 else 'memories'}")
     return ExitStatus.OK
 
 
