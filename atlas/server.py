@@ -33,6 +33,7 @@ from .listening import authority, bind, check_exposure, server_options
 from .metrics import metrics_endpoint
 from .reflection import add_reflection
 from .settings import ServerSettings
+from .turns import take_short_turns
 
 _logger = logging.getLogger(__name__)
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -196,13 +197,19 @@ class _ByName:
         """Leaves the methods to the generic handler, which the generated code adds as well."""
 
 
-def run(main: Callable[[], Coroutine[Any, Any, None]]) -> NoReturn:
+def run(main: Callable[[], Coroutine[Any, Any, None]], *, computes: bool) -> NoReturn:
     """Runs a part until `main` returns, and ends the process.
+
+    Args:
+        main: The part.
+        computes: Whether it computes itself what it answers; one that does not is given a processor before one that does.
 
     Exits with 0 after a drain or a signal, with 1 and one line on standard error where the part could not start.
     """
     calm_garbage_collection()
     hand_over_soon()
+    if not computes:
+        take_short_turns()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             runner.run(_ended_by_signal(main))

@@ -225,4 +225,4 @@ def _group_limits(settings: GatewaySettings) -> GroupLimits:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, computes=False)

@@ -287,4 +287,4 @@ def new_id() -> str:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, computes=False)

@@ -47,4 +47,4 @@ async def running(settings: RerankerSettings) -> AsyncIterator[RunningServer]:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, computes=True)

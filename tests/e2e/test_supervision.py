@@ -12,6 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+import pytest
+
+from atlas.turns import turn_ns
 
 from .conftest import System
 
@@ -106,6 +109,18 @@ def test_nobody_but_their_owner_may_look_at_what_is_remembered(own_system: Syste
     backup = own_system.data_dir.parent / "backup"
     own_system.run("backup", backup)
     assert stat.filemode(backup.stat().st_mode) == "-rw-------"
+
+
+def test_what_answers_gets_a_processor_before_what_computes(system: System) -> None:
+    usual, short, pids = turn_ns(), 100_000, system.pids()
+    assert usual != short
+    found = {part: turn_ns(pid) for part, pid in pids.items()}
+    if usual is None or found["memory"] == usual:
+        pytest.skip("this kernel knows no turns of a wanted length (Linux from 6.12 on does), or does not let them be chosen")
+    assert found == {"gateway": short, "memory": short, "embedder": usual, "reranker": usual, "supervisor": usual}
+    memory = psutil.Process(pids["memory"])
+    for engine in memory.children():
+        assert (turn_ns(engine.pid), engine.nice()) == (usual, min(19, memory.nice() + 3))
 
 
 def test_no_part_talks_to_anybody_else_or_has_a_child_that_does(own_system: System) -> None:

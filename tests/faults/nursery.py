@@ -28,7 +28,7 @@ def _become_memory(environment: dict[str, str], log: str) -> None:
         os.dup2(source, number)
     os.environ.update(environment)
     try:
-        run(memory)
+        run(memory, computes=False)
     except SystemExit as ended:
         if isinstance(ended.code, str):
             print(ended.code, file=sys.stderr, flush=True)

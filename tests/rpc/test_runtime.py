@@ -604,7 +604,7 @@ async def main():
         print(server.address, flush=True)
         await server.until_signal()
 
-run(main)
+run(main, computes=True)
 """
 
 

@@ -1,4 +1,4 @@
-"""Lets long work step back behind other work, and end with whoever wanted it."""
+"""Lets the engine step back behind what answers, long work behind everything, and long work end with whoever wanted it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from atlas.turns import take_usual_turns
+
 T = TypeVar("T")
 
 _PR_SET_PDEATHSIG = 1
 _NICENESS = 15
+_BEHIND = 3
 
 
 def die_with_parent() -> None:
@@ -26,6 +29,15 @@ def die_with_parent() -> None:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
     if os.getppid() == 1:
         sys.exit("the parent is gone already")
+
+
+def stay_behind() -> None:
+    """Puts this process a little behind the one that asks it, with which it shares the processors.
+
+    That one answers everybody, also those who ask nothing of the engine: a health check does not wait until a batch is written.
+    """
+    take_usual_turns()
+    os.nice(_BEHIND)
 
 
 def step_back(work: Callable[[], T]) -> T:

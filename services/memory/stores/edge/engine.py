@@ -23,7 +23,7 @@ from ...failpoints import FAILPOINTS
 from ...operations import Operation
 from ...persistence.locks import hold
 from . import protocol
-from .background import die_with_parent, step_back
+from .background import die_with_parent, stay_behind, step_back
 from .layout import check_spec
 from .protocol import Answer, Call, Fault
 from .shard import Shard
@@ -151,6 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failpoints.arm(os.environ, FAILPOINTS)
     if options.background:
         die_with_parent()
+    stay_behind()
     calm_garbage_collection()
     # The parent decides when to end, by closing the pipe, so that writes can drain first.
     for number in (signal.SIGINT, signal.SIGTERM):
