@@ -22,6 +22,7 @@ from atlas.reranker.v1 import reranker_pb2, reranker_pb2_grpc
 from atlas.type.v1 import type_pb2
 
 from . import corpus, machine, processes
+from .bare import BareCalls, bare_server
 from .system import System, running
 from .writes import fsync_ms
 
@@ -104,10 +105,10 @@ async def _measure(system: System, memory_count: int, call_count: int) -> None:
             if reply.error is not None:
                 raise reply.error
     questions = corpus.questions(call_count)
-    async with calls_to(system.address(3), system.address(2)) as calls:
+    async with calls_to(system.address(3), system.address(2)) as calls, bare_server() as bare:
         vectors = await embedded(system.address(1), questions)
         searches = [Asked(question, vector) for question, vector in zip(questions, vectors, strict=True)]
-        runs = kinds_of(calls, system)
+        runs = kinds_of(calls, system, bare)
         for title, order in (("in turn", _in_turn(searches, runs)), ("alone", _alone(searches, runs))):
             print(f"\n{call_count} calls of each kind, {title}, {memory_count} memories stored")
             await _measured(order, calls, system)
@@ -122,11 +123,15 @@ class Asked:
     found: memory_pb2.QueryMemoriesResponse | None = None
 
 
+BARE = "bare gRPC call"
+"""Of a server that computes nothing; every median is also told as a multiple of this one's."""
+FSYNC = "bare fsync of 4 KiB"
+
 Run = Callable[[Asked], Awaitable[object]]
 """Makes one call of a kind."""
 
 
-def kinds_of(calls: Calls, system: System) -> dict[str, Run]:
+def kinds_of(calls: Calls, system: System, bare: BareCalls) -> dict[str, Run]:
     """What is measured, by name."""
 
     async def fsync(_: Asked) -> None:
@@ -140,10 +145,11 @@ def kinds_of(calls: Calls, system: System) -> dict[str, Run]:
         return record
 
     return {
+        BARE: lambda _: bare.call(),
         "dense search": lambda asked: calls.search("", asked.vector),
         "search, both branches": lambda asked: calls.search(asked.question, asked.vector),
         "write-back, PROCESS_CRASH": recorded("PROCESS_CRASH"),
-        "bare fsync of 4 KiB": fsync,
+        FSYNC: fsync,
         "write-back, POWER_LOSS": recorded("POWER_LOSS"),
     }
 
@@ -202,8 +208,10 @@ async def embedded(embedder: str, questions: Sequence[str]) -> list[type_pb2.Nam
 
 
 def _print(samples: dict[str, list[float]], spent: dict[str, dict[str, float]]) -> None:
-    print(f"  {'':<28}{'min ms':>9}{'p25 ms':>9}{'p50 ms':>9}{'p99 ms':>9}   CPU ms a call")
+    bare = percentiles(samples[BARE]).p50_ms
+    print(f"  {'':<28}{'min ms':>9}{'p25 ms':>9}{'p50 ms':>9}{'p99 ms':>9}{'bare calls':>12}   CPU ms a call")
     for kind, values in samples.items():
         found, ascending = percentiles(values), sorted(values)
-        cpu = "" if "fsync of" in kind else ", ".join(f"{name} {total / len(values):.2f}" for name, total in spent[kind].items())
-        print(f"  {kind:<28}{ascending[0]:>9.2f}{ascending[len(ascending) // 4]:>9.2f}{found.p50_ms:>9.2f}{found.p99_ms:>9.2f}   {cpu}")
+        own = "" if kind in (BARE, FSYNC) else ", ".join(f"{name} {total / len(values):.2f}" for name, total in spent[kind].items())
+        shown = f"{ascending[0]:>9.2f}{ascending[len(ascending) // 4]:>9.2f}{found.p50_ms:>9.2f}{found.p99_ms:>9.2f}"
+        print(f"  {kind:<28}{shown}{found.p50_ms / bare:>12.1f}   {own}")

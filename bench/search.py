@@ -18,6 +18,7 @@ from atlas.client import AsyncAtlas, SalienceMode, SearchResult
 from atlas.evaluation import percentiles
 
 from . import corpus, machine, processes
+from .bare import BareCalls, bare_server
 from .forward_pass import ForwardPass
 from .system import System, running
 
@@ -32,7 +33,7 @@ def main(memory_count: int, query_count: int) -> None:
 
 
 async def _measure(system: System, memory_count: int, query_count: int) -> None:
-    async with AsyncAtlas(system.address(), timeout_s=60.0) as client:
+    async with AsyncAtlas(system.address(), timeout_s=60.0) as client, bare_server() as bare:
         begin = time.perf_counter()
         await _ingest(client, memory_count, "bench")
         elapsed = time.perf_counter() - begin
@@ -42,14 +43,14 @@ async def _measure(system: System, memory_count: int, query_count: int) -> None:
             for cache in ("cold", "warm"):
                 before = forward_pass.describe()
                 with _cpu_of(system) as spent:
-                    answers = await _search_all(client, questions[: query_count // 2], mode)
-                _print(f"{cache} token cache, salience {mode.name}", answers, spent)
+                    answers, bare_ms = await _search_all(client, questions[: query_count // 2], mode, bare)
+                _print(f"{cache} token cache, salience {mode.name}", answers, spent, bare_ms)
                 print(f"  before: {before}\n  after:  {forward_pass.describe()}")
             questions = questions[query_count // 2 :] + questions[: query_count // 2]
         busy = asyncio.create_task(_ingest(client, memory_count, "busy", prefix="bench://busy", seed=3))
         unseen = corpus.questions(query_count, seed=23)
-        answers = await _search_all(client, unseen, SalienceMode.READ_WRITE, until=busy)
-        _print("while an ingest runs, salience READ_WRITE", answers, {})
+        answers, bare_ms = await _search_all(client, unseen, SalienceMode.READ_WRITE, bare, until=busy)
+        _print("while an ingest runs, salience READ_WRITE", answers, {}, bare_ms)
         busy.cancel()
         await asyncio.gather(busy, return_exceptions=True)
 
@@ -63,9 +64,11 @@ async def _ingest(client: AsyncAtlas, count: int, collection: str, *, prefix: st
 
 
 async def _search_all(
-    client: AsyncAtlas, questions: Sequence[str], mode: SalienceMode, *, until: asyncio.Task[None] | None = None
-) -> list[SearchResult]:
+    client: AsyncAtlas, questions: Sequence[str], mode: SalienceMode, bare: BareCalls, *, until: asyncio.Task[None] | None = None
+) -> tuple[list[SearchResult], list[float]]:
+    """Searches, with a bare call after each search: it finds the caches as a search leaves them, as each call inside one does."""
     answers: list[SearchResult] = []
+    bare_ms: list[float] = []
     for question in questions:
         if until is not None and until.done():
             until.result()
@@ -73,7 +76,10 @@ async def _search_all(
         answer = await client.search(question, collections=["bench"], salience_mode=mode, candidate_count=20, require_complete=True)
         assert answer.hits, "a search that finds nothing measures nothing"
         answers.append(answer)
-    return answers
+        begin = time.perf_counter()
+        await bare.call()
+        bare_ms.append((time.perf_counter() - begin) * 1e3)
+    return answers, bare_ms
 
 
 @contextmanager
@@ -85,7 +91,7 @@ def _cpu_of(system: System) -> Iterator[dict[str, float]]:
     spent.update((name, used - before[name]) for name, used in processes.cpu_ms(found).items())
 
 
-def _print(title: str, answers: Sequence[SearchResult], spent_ms: Mapping[str, float]) -> None:
+def _print(title: str, answers: Sequence[SearchResult], spent_ms: Mapping[str, float], bare_ms: Sequence[float]) -> None:
     hits = sum(answer.cache_hit_count for answer in answers) / max(1, sum(answer.candidate_count for answer in answers))
     print(f"\n{title}: {len(answers)} searches, {hits:.0%} of the passages' token vectors known")
     print(f"  {'stage':<16}{'min ms':>9}{'p25 ms':>9}{'p50 ms':>9}{'p99 ms':>9}   p50 in the part itself")
@@ -97,6 +103,8 @@ def _print(title: str, answers: Sequence[SearchResult], spent_ms: Mapping[str, f
     rest = [answer.total_ms - sum(item.total_ms for item in answer.stages if item.stage == "rerank") for answer in answers]
     print(_row("everything else", rest) + "   (the sum without rerank)")
     print(_row("total", [answer.total_ms for answer in answers]))
+    calls = sum(item.stage in ("embed", "candidates", "record") for item in answers[0].stages)
+    print(_row("a bare call", bare_ms) + f"   (gRPC to a server that computes nothing; everything else makes {calls})")
     if spent_ms:
         by_process = ", ".join(f"{name} {spent / len(answers):.1f}" for name, spent in spent_ms.items())
         print(f"  CPU ms a search: {by_process}; in all {sum(spent_ms.values()) / len(answers):.1f}")
