@@ -71,7 +71,8 @@ def _current(thread: int) -> _Attributes | None:
 
 def _call(which: int, *arguments: object) -> bool:
     numbers = _CALLS.get(platform.machine())
-    if sys.platform != "linux" or numbers is None:
+    # A program of 32 bits has other numbers than the machine under it.
+    if sys.platform != "linux" or numbers is None or sys.maxsize < 2**32:
         return False
     # A refusal, as by a container's filter of system calls, leaves everything as it was.
     return bool(ctypes.CDLL(None).syscall(numbers[which], *arguments) == 0)

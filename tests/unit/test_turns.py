@@ -54,7 +54,12 @@ def test_what_has_a_policy_of_its_own_keeps_it() -> None:
     assert said(idle.format("os.sched_getscheduler(0) == os.SCHED_IDLE")) == ["False", "True"]
 
 
-def test_elsewhere_nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("platform.machine", lambda: "riscv64")
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("platform.machine", lambda: "riscv64"), ("sys.platform", "darwin"), ("sys.maxsize", 2**31 - 1)],
+    ids=["processor", "system", "word"],
+)
+def test_elsewhere_nothing_is_asked(monkeypatch: pytest.MonkeyPatch, name: str, value: object) -> None:
+    monkeypatch.setattr(name, value)
     assert not turns.take_short_turns()
     assert turns.turn_ns() is None
