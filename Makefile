@@ -48,7 +48,7 @@ install-dev: $(VENV)/.dev ## Installs what tests and checks need as well
 run: install ## From a fresh clone to a real answer: starts the services, ingests this project, searches
 	@$(BIN)/atlas up --detach
 	@$(BIN)/atlas ingest . --as atlas://project --prune --collection $(DEMO_COLLECTION)
-	@$(BIN)/atlas search "$(DEMO_QUESTION)" --collection $(DEMO_COLLECTION) --explain
+	$(BIN)/atlas search "$(DEMO_QUESTION)" --collection $(DEMO_COLLECTION) --explain
 	@$(BIN)/atlas next-steps
 
 .PHONY: up

@@ -5,13 +5,15 @@ from __future__ import annotations
 import ctypes
 import platform
 import sys
+from collections.abc import Mapping
 
 _SHORT_NS = 100_000
 """The shortest turn that Linux gives."""
 _USUAL = 0
 """Asks Linux for turns as long as its own."""
-_CALLS = {"x86_64": (314, 315), "aarch64": (274, 275)}
-"""Numbers of sched_setattr and sched_getattr, for which the C library has no functions before glibc 2.41."""
+_SET = {"x86_64": 314, "aarch64": 274}
+_GET = {"x86_64": 315, "aarch64": 275}
+"""Numbers of sched_setattr and sched_getattr by processor: the C library has no functions for them before glibc 2.41."""
 _SHARED = (0, 3)
 """SCHED_OTHER and SCHED_BATCH: the policies that know turns."""
 
@@ -61,18 +63,18 @@ def _ask(runtime_ns: int) -> bool:
         return False
     # Niceness and flags stay what they are. Older kernels look at none of these three.
     wanted.runtime, wanted.deadline, wanted.period = runtime_ns, 0, 0
-    return _call(0, 0, ctypes.byref(wanted), 0)
+    return _call(_SET, 0, ctypes.byref(wanted), 0)
 
 
 def _current(thread: int) -> _Attributes | None:
     attributes = _Attributes(size=ctypes.sizeof(_Attributes))
-    return attributes if _call(1, thread, ctypes.byref(attributes), ctypes.sizeof(attributes), 0) else None
+    return attributes if _call(_GET, thread, ctypes.byref(attributes), ctypes.sizeof(attributes), 0) else None
 
 
-def _call(which: int, *arguments: object) -> bool:
-    numbers = _CALLS.get(platform.machine())
+def _call(numbers: Mapping[str, int], *arguments: object) -> bool:
+    number = numbers.get(platform.machine())
     # A program of 32 bits has other numbers than the machine under it.
-    if sys.platform != "linux" or numbers is None or sys.maxsize < 2**32:
+    if sys.platform != "linux" or number is None or sys.maxsize < 2**32:
         return False
     # A refusal, as by a container's filter of system calls, leaves everything as it was.
-    return bool(ctypes.CDLL(None).syscall(numbers[which], *arguments) == 0)
+    return bool(ctypes.CDLL(None).syscall(number, *arguments) == 0)

@@ -33,7 +33,7 @@ def measure_search(memories: Memories = 10_000, queries: Annotated[int, typer.Op
 def measure_memory(
     memories: Memories = 10_000, calls: Annotated[int, typer.Option(min=10, max=5_000, help="Calls of each kind.")] = 300
 ) -> None:
-    """Measures searches and write-backs at the memory service alone, beside a bare fsync."""
+    """Measures searches and write-backs at the memory service alone, beside bare gRPC calls and a bare fsync."""
     memory.main(memories, calls)
 
 

@@ -35,6 +35,8 @@ async def bare_server(reply_bytes: int = 1_600) -> AsyncIterator[BareCalls]:
     mine, theirs = spawn.Pipe()
     process = spawn.Process(target=_serve, args=(theirs, reply_bytes), daemon=True)
     process.start()
+    # Else nobody would hear that it died before it listened.
+    theirs.close()
     try:
         port = await asyncio.to_thread(mine.recv)
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:

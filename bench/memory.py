@@ -1,4 +1,4 @@
-"""The memory service alone, over gRPC: dense search, search with both branches, and the write-back of a search.
+"""The memory service alone, over gRPC: dense search, search with both branches, and the write-back of a search, beside bare calls.
 
 python -m bench memory [--memories 10000] [--calls 300]
 """

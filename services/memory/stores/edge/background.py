@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import signal
 import sys
@@ -17,7 +18,11 @@ T = TypeVar("T")
 
 _PR_SET_PDEATHSIG = 1
 _NICENESS = 15
+"""Of long work."""
 _BEHIND = 3
+"""How much nicer an engine is than the process that asks it."""
+_LOWEST = 19
+_LOG = logging.getLogger(__name__)
 
 
 def die_with_parent() -> None:
@@ -37,16 +42,23 @@ def stay_behind() -> None:
     That one answers everybody, also those who ask nothing of the engine: a health check does not wait until a batch is written.
     """
     take_usual_turns()
-    os.nice(_BEHIND)
+    _lower(min(_LOWEST, _own_niceness() + _BEHIND))
 
 
 def step_back(work: Callable[[], T]) -> T:
     """Does work at low priority, with all threads that it starts; the caller's own priority stays."""
-    with ThreadPoolExecutor(1, initializer=_lower) as pool:
+    with ThreadPoolExecutor(1, initializer=lambda: _lower(max(_NICENESS, _own_niceness()))) as pool:
         return pool.submit(work).result()
 
 
-def _lower() -> None:
+def _own_niceness() -> int:
+    return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+
+def _lower(niceness: int) -> None:
     # Linux counts niceness by thread, and lets a plain user go down alone: a service that runs at the bottom stays there.
-    thread = threading.get_native_id()
-    os.setpriority(os.PRIO_PROCESS, thread, max(_NICENESS, os.getpriority(os.PRIO_PROCESS, thread)))
+    try:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
+    except PermissionError as error:
+        # A filter of system calls. The work is as good without it, others only wait longer.
+        _LOG.warning("the priority of work in the background was not lowered", extra={"niceness": niceness, "cause": str(error)})
